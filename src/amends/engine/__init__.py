@@ -1,0 +1,1 @@
+"""Makes a saga happen: turns, attempts, recovery, and what operators can do."""

@@ -1,0 +1,336 @@
+"""Facts and decisions: everything a journal holds.
+
+A *fact* is something the world told us, in the past tense. A *decision* is what the machine worked out from it.
+A journal is a list of turns; a turn is a list of records: each fact, followed by the decisions it led to.
+
+`at` is an instant in seconds since the epoch. `pos` is a position in the saga body: the first thing that the body
+awaits is 1, the next 2; position 0 is the run itself (its deadline). Values are JSON, kept as they were encoded.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Raw: TypeAlias = msgspec.Raw
+
+Outcome: TypeAlias = Literal["failed", "in_doubt", "unstorable"]
+"""How a broken attempt ended: definitely no effect, nobody knows, or done with a result that cannot be kept."""
+
+LetterKind: TypeAlias = Literal["undo_failed", "in_doubt", "unstorable", "diverged", "damaged"]
+
+State: TypeAlias = Literal[
+    "running", "compensating", "needs_attention", "completed", "compensated", "partly_compensated", "abandoned"
+]
+
+OPEN: tuple[State, ...] = ("running", "compensating", "needs_attention")
+CLOSED: tuple[State, ...] = ("completed", "compensated", "partly_compensated", "abandoned")
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True):
+    """One entry of a journal; encoded as an array that starts with the record's name."""
+
+
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An exception as it is kept: what is needed to understand it, bounded in size, and no code."""
+
+    type: str
+    message: str
+    notes: tuple[str, ...] = ()
+    traceback: str = ""
+    data: Raw | None = None
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """An effect that a closed run left in the world, and why."""
+
+    pos: int
+    step: str
+    why: str
+
+
+# ── Facts ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Fact(Record, frozen=True):
+    """Something the world told us."""
+
+    at: float
+
+
+class Started(Fact, frozen=True):
+    """The run began."""
+
+
+class StepDone(Fact, frozen=True):
+    """An attempt of a step took effect and answered."""
+
+    pos: int
+    attempt: int
+    result: Raw
+
+
+class StepBroke(Fact, frozen=True):
+    """An attempt of a step ended without an answer that can be used.
+
+    `again` says whether the step's policy would ask again after this error, attempts permitting.
+    """
+
+    pos: int
+    attempt: int
+    error: Failure
+    outcome: Outcome
+    again: bool
+
+
+class Checked(Fact, frozen=True):
+    """The world was asked whether a step in doubt took effect; `result` is None when it did not."""
+
+    pos: int
+    attempt: int
+    result: Raw | None
+
+
+class CheckBroke(Fact, frozen=True):
+    """An attempt to ask the world failed."""
+
+    pos: int
+    attempt: int
+    error: Failure
+    again: bool
+
+
+class UndoDone(Fact, frozen=True):
+    """An undo succeeded."""
+
+    pos: int
+    attempt: int
+
+
+class UndoBroke(Fact, frozen=True):
+    """An attempt of an undo failed, or its answer was lost: both are tried again."""
+
+    pos: int
+    attempt: int
+    error: Failure
+    again: bool
+
+
+class TimeUp(Fact, frozen=True):
+    """The timer of a position went off: a sleep, a time limit, a pause before another attempt."""
+
+    pos: int
+
+
+class Told(Fact, frozen=True):
+    """Somebody sent the run a message."""
+
+    name: str
+    body: Raw
+    by: str
+
+
+class Cancelled(Fact, frozen=True):
+    """Somebody asked the run to stop and roll back."""
+
+    by: str
+    reason: str
+
+
+class Recovered(Fact, frozen=True):
+    """A worker took over a run whose calls in flight were interrupted: their answers are lost."""
+
+    worker: str
+
+
+class Stalled(Fact, frozen=True):
+    """The run could not be driven on: its code diverged from its journal."""
+
+    kind: LetterKind
+    error: Failure
+
+
+class Retried(Fact, frozen=True):
+    """A person put the subject of a dead letter back to work."""
+
+    letter: int
+    by: str
+
+
+class Resolved(Fact, frozen=True):
+    """A person did by hand what the dead letter asked for."""
+
+    letter: int
+    by: str
+    note: str
+
+
+class Abandoned(Fact, frozen=True):
+    """A person decided to leave the effect of a dead letter in the world."""
+
+    letter: int
+    by: str
+    note: str
+
+
+class Answered(Fact, frozen=True):
+    """A person said whether a step in doubt took effect, and with which result."""
+
+    letter: int
+    by: str
+    happened: bool
+    result: Raw | None
+    note: str
+
+
+# ── Decisions ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Decision(Record, frozen=True):
+    """Something the machine worked out; performed once it is durable."""
+
+
+class StepWanted(Decision, frozen=True):
+    """Call the step for the first time."""
+
+    pos: int
+    step: str
+    key: str
+    args: Raw
+
+
+class RetryWanted(Decision, frozen=True):
+    """Call the step again, with the same key and the same arguments."""
+
+    pos: int
+    attempt: int
+
+
+class StopWanted(Decision, frozen=True):
+    """Interrupt the attempt of this step that is in flight; the run is rolling back."""
+
+    pos: int
+
+
+class CheckWanted(Decision, frozen=True):
+    """Ask the world whether this step took effect."""
+
+    pos: int
+    attempt: int
+
+
+class UndoWanted(Decision, frozen=True):
+    """Undo this step."""
+
+    pos: int
+    attempt: int
+    key: str
+
+
+class TimerWanted(Decision, frozen=True):
+    """Tell this position when `until` has come."""
+
+    pos: int
+    until: float
+
+
+class ReceiveWanted(Decision, frozen=True):
+    """Wait for a message of this name, at most until `until`."""
+
+    pos: int
+    name: str
+    until: float | None
+
+
+class Unreadable(Decision, frozen=True):
+    """Message number `number` is not of the type that the saga receives under its name; it is set aside."""
+
+    pos: int
+    number: int
+    why: str
+
+
+class RollbackBegan(Decision, frozen=True):
+    """From here on the run only goes back."""
+
+    why: Literal["failed", "cancelled", "deadline"]
+    cause: Failure
+
+
+class DeadLettered(Decision, frozen=True):
+    """A person is needed; letters are numbered from 1 within their run."""
+
+    letter: int
+    pos: int
+    kind: LetterKind
+    error: Failure
+
+
+class Ended(Decision, frozen=True):
+    """The run is closed: no effect of it is open any more. `result` is the saga's value when it completed."""
+
+    state: State
+    result: Raw | None
+    kept: tuple[Kept, ...]
+
+
+AnyFact: TypeAlias = (
+    Started
+    | StepDone
+    | StepBroke
+    | Checked
+    | CheckBroke
+    | UndoDone
+    | UndoBroke
+    | TimeUp
+    | Told
+    | Cancelled
+    | Recovered
+    | Stalled
+    | Retried
+    | Resolved
+    | Abandoned
+    | Answered
+)
+AnyDecision: TypeAlias = (
+    StepWanted
+    | RetryWanted
+    | StopWanted
+    | CheckWanted
+    | UndoWanted
+    | TimerWanted
+    | ReceiveWanted
+    | Unreadable
+    | RollbackBegan
+    | DeadLettered
+    | Ended
+)
+AnyRecord: TypeAlias = AnyFact | AnyDecision
+
+_encoder = msgspec.json.Encoder()
+_turn = msgspec.json.Decoder(list[AnyRecord])
+_fact = msgspec.json.Decoder(AnyFact)  # type: ignore[var-annotated]
+
+
+def encode_turn(records: list[Record]) -> bytes:
+    """Encode the records of one turn as they are journaled: a JSON array of arrays."""
+    return _encoder.encode(records)
+
+
+def decode_turn(body: bytes) -> list[AnyRecord]:
+    """Decode one turn; raises `msgspec.DecodeError` when the bytes are not one."""
+    return _turn.decode(body)
+
+
+def encode_fact(fact: Fact) -> bytes:
+    """Encode one fact, to be posted to a run."""
+    return _encoder.encode(fact)
+
+
+def decode_fact(body: bytes) -> AnyFact:
+    """Decode one fact that was posted to a run."""
+    return _fact.decode(body)  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""Where journals are kept: one port, and the stores that fulfil it."""
