@@ -1,0 +1,143 @@
+"""A saga body driven by hand: what it awaits comes out, what came of it goes in."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from amends.errors import ForeignAwait, NeverAwaited
+from amends.model import keys
+from amends.model.call import Call, driving
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator
+    from uuid import UUID
+
+CURE = (
+    "In a saga body every await is a durable point. Put I/O into a @step and await that; use amends.sleep for a pause, "
+    "@step(timeout=...) or @saga(deadline=...) for a time limit, and await one call after the other."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """A pause that the saga body asked for; exactly one of the two is set."""
+
+    seconds: float | None
+    until: float | None
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return current_body("sleep").ask(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """A message that the saga body waits for."""
+
+    type: Any
+    name: str
+    timeout: float | None
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return current_body("receive").ask(self)
+
+
+Ask: TypeAlias = Call[Any] | Sleep | Receive
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The body came to its end."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The body ended with an exception."""
+
+    error: BaseException
+
+
+class Body:
+    """One run's coroutine, with its clock (the time of the last fact) and its luck (drawn from the run's seed)."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], seed: bytes) -> None:
+        self._coroutine = coroutine
+        self._seed = seed
+        self._draws = 0
+        self._unawaited: dict[int, tuple[Call[Any], str]] = {}
+        self.now = 0.0
+
+    def resume(self, value: Any = None, error: BaseException | None = None) -> Ask | Returned | Raised:
+        """Go on with a value or an error until the body awaits something or ends."""
+        token = driving.set(self)
+        try:
+            while True:
+                asked = self._coroutine.send(value) if error is None else self._coroutine.throw(error)
+                if isinstance(asked, (Call, Sleep, Receive)):
+                    return asked
+                value, error = None, ForeignAwait(f"a saga body awaited {asked!r}, which cannot be made durable. {CURE}")
+        except StopIteration as stop:
+            forgotten = self._forgotten()
+            return Raised(forgotten) if forgotten else Returned(stop.value)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as raised:  # whatever the body ends with is the run's failure, sys.exit included
+            return Raised(raised)
+        finally:
+            driving.reset(token)
+
+    def close(self) -> None:
+        """Leave the body where it stands: its `finally` blocks run, but nothing that they await."""
+        token = driving.set(self)
+        try:
+            self._coroutine.close()
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # the run has its cause already; what a `finally` block adds on the way out cannot replace it
+            pass
+        finally:
+            driving.reset(token)
+
+    def ask(self, wanted: Ask) -> Generator[Any, Any, Any]:
+        """What awaiting does within the body: hand the wish out, and give back what came of it."""
+        self._unawaited.pop(id(wanted), None)
+        return (yield wanted)
+
+    def made(self, call: Call[Any]) -> None:
+        """Remember a call until it is awaited, and where it was made."""
+        frame = sys._getframe(2)  # 0 is here, 1 is Target.__call__, 2 is the body's own line
+        self._unawaited[id(call)] = (call, f"{frame.f_code.co_filename}:{frame.f_lineno}")
+
+    def draw(self) -> int:
+        """The number of the next draw of luck."""
+        self._draws += 1
+        return self._draws
+
+    def random(self) -> float:
+        """The next number of at least 0 and below 1."""
+        return keys.luck_float(self._seed, self.draw())
+
+    def uuid(self) -> UUID:
+        """The next random UUID."""
+        return keys.luck_uuid(self._seed, self.draw())
+
+    def clock(self) -> datetime:
+        """The time of the last fact, in UTC."""
+        return datetime.fromtimestamp(self.now, UTC)
+
+    def _forgotten(self) -> NeverAwaited | None:
+        for call, where in self._unawaited.values():
+            return NeverAwaited(f"{call!r}, made at {where}, was never awaited, so it never happened. Write `await {call!r}`.")
+        return None
+
+
+def current_body(what: str) -> Body:
+    """The body that is being driven; raises `ForeignAwait` outside of one."""
+    body = driving.get()
+    if body is None:
+        raise ForeignAwait(f"amends.{what}() works in a saga body only. Run the saga in an Engine.")
+    return body

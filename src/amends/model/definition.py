@@ -1,0 +1,83 @@
+"""What may be a step or a saga: only what can be found again by name after a restart."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from typing import TYPE_CHECKING, Any
+
+from amends.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_defined: dict[tuple[str, str, str], tuple[str, int]] = {}
+
+
+def register(kind: str, function: Callable[..., Any], name: str | None) -> str:
+    """Check that `function` can be a step or a saga, and take its name within its module.
+
+    Loading the same source again is fine, and so is defining anew from another file (a notebook's next cell); a second
+    definition in the same file is refused, because only one of the two could be meant.
+
+    Returns:
+        the name: `name`, or the function's own.
+
+    Raises:
+        DefinitionError: with the cure.
+    """
+    cure = f"Define it with `def` or `async def` at the top level of a module, and put @{kind} there."
+    if isinstance(function, functools.partial):
+        raise DefinitionError(f"a partial cannot be a {kind}: it has no name to be found by after a restart. {cure}")
+    if isinstance(function, (types.MethodType, staticmethod, classmethod)) or not isinstance(function, types.FunctionType):
+        raise DefinitionError(f"{function!r} cannot be a {kind}: it is not a plain function. {cure}")
+    code = function.__code__
+    if function.__name__ == "<lambda>":
+        raise DefinitionError(f"a lambda cannot be a {kind}: it has no name to be found by after a restart. {cure}")
+    if "<locals>" in function.__qualname__:
+        raise DefinitionError(
+            f"{function.__qualname__!r} cannot be a {kind}: it is defined inside a function, so it cannot be found by name "
+            f"after a restart. {cure}"
+        )
+    if "." in function.__qualname__:
+        raise DefinitionError(f"{function.__qualname__!r} cannot be a {kind}: it belongs to a class. {cure}")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise DefinitionError(f"{function.__name__!r} cannot be a {kind}: it is a generator. Return one value instead.")
+    taken = name or function.__name__
+    place = (code.co_filename, code.co_firstlineno)
+    before = _defined.setdefault((function.__module__, kind, taken), place)
+    if before != place:
+        if before[0] == place[0]:
+            raise DefinitionError(
+                f"two definitions of {kind} {taken!r} in {place[0]} (lines {before[1]} and {place[1]}): "
+                f"rename one, or give it a name of its own: @{kind}(name=...)."
+            )
+        _defined[(function.__module__, kind, taken)] = place
+    return taken
+
+
+def hints_of(function: Callable[..., Any], what: str) -> dict[str, Any]:
+    """A function's annotations as types.
+
+    Raises:
+        DefinitionError: one of them names something that cannot be found at run time.
+    """
+    try:
+        return typing.get_type_hints(function)
+    except NameError as error:
+        raise DefinitionError(
+            f"the annotations of {what} cannot be read: {error}. Import the type at run time too "
+            "(not only under TYPE_CHECKING): values are read back from the journal by it."
+        ) from error
+
+
+def tolerates_none(undo: Callable[..., Any]) -> bool:
+    """Whether an undo's parameter is annotated so that it also takes None."""
+    first = next(iter(inspect.signature(undo).parameters))
+    annotation = hints_of(undo, f"the undo {undo.__name__!r}").get(first)
+    if annotation is type(None):
+        return True
+    union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return union and type(None) in typing.get_args(annotation)

@@ -1,0 +1,342 @@
+"""The life of one step: called, perhaps in doubt, settled, undone.
+
+`TRANSITIONS` is the whole of it: what each phase does with each fact. A fact that is not in the table cannot have
+happened and is refused. The rules are those of docs/sagas.md:
+
+* a lost answer leaves the step in doubt, and a later refusal does not clear that;
+* a step in doubt is called again with the same key while attempts last, then checked, then cancelled by key by a
+  tolerant undo, and else becomes a dead letter: it is never taken as "did not happen";
+* an undo that fails for good becomes a dead letter, and holds up nothing else.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from amends.errors import IllegalFact, NotStorable
+from amends.model import keys
+from amends.model.records import (
+    Abandoned,
+    Answered,
+    CheckBroke,
+    Checked,
+    CheckWanted,
+    Decision,
+    Fact,
+    Failure,
+    Kept,
+    Raw,
+    Recovered,
+    Resolved,
+    Retried,
+    RetryWanted,
+    StepBroke,
+    StepDone,
+    StepWanted,
+    StopWanted,
+    TimerWanted,
+    TimeUp,
+    UndoBroke,
+    UndoDone,
+    UndoWanted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from amends.model.call import Step
+    from amends.model.letters import Letters
+
+MOST_CRASHES = 10
+"""A call during which the worker died this often is not tried again: it may be what kills the worker."""
+
+CRASHED = Failure("WorkerDied", "the worker stopped while the call was in flight, so its answer is lost")
+
+
+class Phase(Enum):
+    """Where a step stands."""
+
+    CALLING = "calling"
+    PAUSING = "pausing before another call"
+    CHECKING = "checking"
+    PAUSING_CHECK = "pausing before another check"
+    UNDOING = "undoing"
+    PAUSING_UNDO = "pausing before another undo"
+    DONE = "done"
+    FAILED = "failed"
+    UNDONE = "undone"
+    NOTHING_TO_UNDO = "nothing to undo"
+    KEPT = "kept"
+    LETTER = "dead letter"
+    RESOLVED = "resolved"
+    ABANDONED = "abandoned"
+
+
+IN_FLIGHT = frozenset({Phase.CALLING, Phase.CHECKING, Phase.UNDOING})
+PAUSED = frozenset({Phase.PAUSING, Phase.PAUSING_CHECK, Phase.PAUSING_UNDO})
+BUSY = IN_FLIGHT | PAUSED
+
+
+class Effect:
+    """What one call of a step does to the world, and all that is known about it."""
+
+    def __init__(self, pos: int, step: Step[..., Any], key: str, args: bytes, letters: Letters) -> None:
+        self.pos = pos
+        self.step = step
+        self.key = key
+        self.args = args
+        self.phase = Phase.CALLING
+        self.rolling_back = False
+        self.attempt = 1
+        self.tries = 1  # of the companion (check or undo) that is at work
+        self.in_doubt = False
+        self.result: Raw | None = None
+        self.error: Failure | None = None
+        self.why_kept = ""
+        self.until: float | None = None
+        self._spent = 0
+        self._crashes = 0
+        self._letters = letters
+
+    @property
+    def busy(self) -> bool:
+        """Whether it will move on without a person."""
+        return self.phase in BUSY
+
+    def kept(self) -> Kept | None:
+        """How the effect is listed when the run closes and it stays in the world."""
+        if self.phase is Phase.KEPT:
+            return Kept(self.pos, self.step.name, self.why_kept)
+        if self.phase is Phase.ABANDONED:
+            return Kept(self.pos, self.step.name, f"abandoned: {self.why_kept}")
+        return None
+
+    def wanted(self) -> StepWanted:
+        """The decision that starts it."""
+        return StepWanted(self.pos, self.step.name, self.key, Raw(self.args))
+
+    def receive(self, fact: Fact) -> Iterator[Decision]:
+        """Move on by one fact; raises `IllegalFact` when it cannot have happened in this phase."""
+        move = TRANSITIONS.get((self.phase, type(fact)))
+        if move is None:
+            raise IllegalFact(f"{type(fact).__name__} about step {self.step.name!r} at {self.pos}, which is {self.phase.value}.")
+        if self.phase in IN_FLIGHT and (told := getattr(fact, "attempt", None)) is not None:
+            now = self.attempt if self.phase is Phase.CALLING else self.tries
+            if told != now:
+                raise IllegalFact(f"{type(fact).__name__} of attempt {told} at {self.pos}; attempt {now} is in flight.")
+        self.until = None
+        return move(self, fact)
+
+    def turn_back(self) -> Iterator[Decision]:
+        """The run rolls back: interrupt a call, give up a pause, let a check or an undo come to its end."""
+        self.rolling_back = True
+        if self.phase is Phase.CALLING:
+            yield StopWanted(self.pos)
+        elif self.phase is Phase.PAUSING:
+            self.until = None
+            yield from self._give_up()
+
+    def undo(self) -> Iterator[Decision]:
+        """Undo what was done, or say why it stays."""
+        options = self.step.options
+        if options.on_rollback == "keep":
+            self._keep("kept on purpose: on_rollback='keep'")
+        elif self.step.undoing is not None:
+            self.phase, self.tries, self._spent, self._crashes = Phase.UNDOING, 1, 0, 0
+            yield UndoWanted(self.pos, self.tries, keys.undo_key(self.key))
+        elif options.no_undo is not None:
+            self.phase = Phase.NOTHING_TO_UNDO
+        else:
+            self._keep("no undo is declared")
+
+    # ── the call ────────────────────────────────────────────────────────────────────────────────
+
+    def _done(self, fact: StepDone) -> Iterator[Decision]:
+        self.phase, self.result, self.in_doubt = Phase.DONE, fact.result, False
+        return iter(())
+
+    def _broke(self, fact: StepBroke) -> Iterator[Decision]:
+        self.error = fact.error
+        if fact.outcome == "unstorable":
+            self.phase = Phase.LETTER
+            yield self._letters.write(self.pos, "unstorable", fact.error)
+            return
+        self.in_doubt = self.in_doubt or fact.outcome == "in_doubt"
+        self._spent += 1
+        retry = self.step.options.retry
+        if fact.again and self._spent < retry.attempts and self._may_call_again():
+            yield self._pause(Phase.PAUSING, fact.at + retry.pause(self._spent, self.key))
+        else:
+            yield from self._give_up()
+
+    def _call_crashed(self, _: Recovered) -> Iterator[Decision]:
+        self.in_doubt, self.error = True, CRASHED
+        self._crashes += 1
+        if self._crashes < MOST_CRASHES and self._may_call_again():
+            yield from self._call_again()
+        else:
+            yield from self._give_up()
+
+    def _may_call_again(self) -> bool:
+        unsafe = self.in_doubt and self.step.options.idempotent is False
+        return not self.rolling_back and not unsafe
+
+    def _call_again(self, _: Any = None) -> Iterator[Decision]:
+        self.phase = Phase.CALLING
+        self.attempt += 1
+        yield RetryWanted(self.pos, self.attempt)
+
+    def _give_up(self) -> Iterator[Decision]:
+        if not self.in_doubt:
+            self.phase = Phase.FAILED
+        elif self.step.checking is not None:
+            yield self._check()
+        else:
+            yield from self._cancel_by_key()
+
+    # ── the doubt ───────────────────────────────────────────────────────────────────────────────
+
+    def _check(self) -> CheckWanted:
+        self.phase, self.tries, self._crashes = Phase.CHECKING, 1, 0
+        return CheckWanted(self.pos, self.tries)
+
+    def _checked(self, fact: Checked) -> Iterator[Decision]:
+        self.in_doubt = False
+        if fact.result is not None:
+            self.phase, self.result = Phase.DONE, fact.result
+        elif self._may_call_again() and self._calls_left():
+            yield from self._call_again()
+        else:
+            self.phase = Phase.FAILED
+
+    def _calls_left(self) -> bool:
+        """A step that may not be called while in doubt may be, once it is known that it did not happen."""
+        options = self.step.options
+        return options.idempotent is False and self._spent < options.retry.attempts
+
+    def _check_broke(self, fact: CheckBroke) -> Iterator[Decision]:
+        assert self.step.checking is not None
+        retry = self.step.checking.retry
+        if fact.again and self.tries < retry.attempts:
+            yield self._pause(Phase.PAUSING_CHECK, fact.at + retry.pause(self.tries, self.key))
+        else:
+            yield from self._cancel_by_key(fact.error)
+
+    def _check_again(self, _: Any) -> Iterator[Decision]:
+        self.phase = Phase.CHECKING
+        self.tries += 1
+        yield CheckWanted(self.pos, self.tries)
+
+    def _check_crashed(self, fact: Recovered) -> Iterator[Decision]:
+        self._crashes += 1
+        if self._crashes < MOST_CRASHES:
+            return self._check_again(fact)
+        return self._cancel_by_key(CRASHED)
+
+    def _cancel_by_key(self, why: Failure | None = None) -> Iterator[Decision]:
+        options = self.step.options
+        if options.on_rollback == "keep":
+            self._keep("kept on purpose; whether it took effect is not known")
+        elif options.no_undo is not None:
+            self.phase = Phase.NOTHING_TO_UNDO
+        elif self.step.tolerant:
+            yield from self.undo()
+        else:
+            self.phase = Phase.LETTER
+            yield self._letters.write(self.pos, "in_doubt", why or self.error or CRASHED)
+
+    # ── the undo ────────────────────────────────────────────────────────────────────────────────
+
+    def _undone(self, _: UndoDone) -> Iterator[Decision]:
+        self.phase, self.in_doubt = Phase.UNDONE, False
+        return iter(())
+
+    def _undo_broke(self, fact: UndoBroke) -> Iterator[Decision]:
+        assert self.step.undoing is not None
+        self._spent += 1
+        retry = self.step.undoing.retry
+        if fact.again and self._spent < retry.attempts:
+            yield self._pause(Phase.PAUSING_UNDO, fact.at + retry.pause(self._spent, self.key))
+        else:
+            self.phase = Phase.LETTER
+            yield self._letters.write(self.pos, "undo_failed", fact.error)
+
+    def _undo_again(self, _: Any = None) -> Iterator[Decision]:
+        self.phase = Phase.UNDOING
+        self.tries += 1
+        yield UndoWanted(self.pos, self.tries, keys.undo_key(self.key))
+
+    def _undo_crashed(self, _: Recovered) -> Iterator[Decision]:
+        self._crashes += 1
+        if self._crashes < MOST_CRASHES:
+            yield from self._undo_again()
+        else:
+            self.phase = Phase.LETTER
+            yield self._letters.write(self.pos, "undo_failed", CRASHED)
+
+    # ── the person ──────────────────────────────────────────────────────────────────────────────
+
+    def _retried(self, fact: Retried) -> Iterator[Decision]:
+        """Put it back to work where that can help; else the letter is written again, saying what would."""
+        if self.in_doubt and self.step.checking is not None:
+            yield self._check()
+        elif self.step.undoing is not None and (self.result is not None or self.step.tolerant):
+            yield from self.undo()
+        else:
+            yield self._again("there is nothing to try again: answer whether it happened, resolve it, or abandon it", fact)
+
+    def _answered(self, fact: Answered) -> Iterator[Decision]:
+        if not fact.happened:
+            self.phase, self.in_doubt = Phase.FAILED, False
+            return
+        if fact.result is not None:
+            try:
+                self.step.signature.result.decode(fact.result)
+            except NotStorable as error:
+                yield self._again(f"the result that was given is not what the step returns: {error}", fact)
+                return
+            self.result = fact.result
+        elif self.step.undoing is not None and not self.step.tolerant:
+            yield self._again("its undo needs the result of the step: answer with --result", fact)
+            return
+        self.in_doubt = False
+        yield from self.undo()
+
+    def _again(self, why: str, fact: Retried | Answered) -> Decision:
+        return self._letters.write(self.pos, "in_doubt", Failure("NotPossible", why, notes=(f"asked by {fact.by}",)))
+
+    def _resolved(self, _: Resolved) -> Iterator[Decision]:
+        self.phase, self.in_doubt = Phase.RESOLVED, False
+        return iter(())
+
+    def _abandoned(self, fact: Abandoned) -> Iterator[Decision]:
+        self.phase, self.why_kept = Phase.ABANDONED, f"by {fact.by}: {fact.note}"
+        return iter(())
+
+    def _keep(self, why: str) -> None:
+        self.phase, self.why_kept = Phase.KEPT, why
+
+    def _pause(self, phase: Phase, until: float) -> TimerWanted:
+        self.phase, self.until = phase, until
+        return TimerWanted(self.pos, until)
+
+
+TRANSITIONS: dict[tuple[Phase, type[Fact]], Callable[[Effect, Any], Iterator[Decision]]] = {
+    (Phase.CALLING, StepDone): Effect._done,
+    (Phase.CALLING, StepBroke): Effect._broke,
+    (Phase.CALLING, Recovered): Effect._call_crashed,
+    (Phase.PAUSING, TimeUp): Effect._call_again,
+    (Phase.CHECKING, Checked): Effect._checked,
+    (Phase.CHECKING, CheckBroke): Effect._check_broke,
+    (Phase.CHECKING, Recovered): Effect._check_crashed,
+    (Phase.PAUSING_CHECK, TimeUp): Effect._check_again,
+    (Phase.UNDOING, UndoDone): Effect._undone,
+    (Phase.UNDOING, UndoBroke): Effect._undo_broke,
+    (Phase.UNDOING, Recovered): Effect._undo_crashed,
+    (Phase.PAUSING_UNDO, TimeUp): Effect._undo_again,
+    (Phase.LETTER, Retried): Effect._retried,
+    (Phase.LETTER, Answered): Effect._answered,
+    (Phase.LETTER, Resolved): Effect._resolved,
+    (Phase.LETTER, Abandoned): Effect._abandoned,
+}

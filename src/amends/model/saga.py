@@ -1,0 +1,158 @@
+"""Sagas, and what their bodies may await besides calls."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+from amends.errors import DefinitionError
+from amends.model.body import Receive, Sleep, current_body
+from amends.model.call import Call, Target
+from amends.model.definition import register
+from amends.model.retry import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+
+
+class Saga(Target[P, R_co]):
+    """A plain `async` function that amends makes durable. Made by `@saga`."""
+
+    def __init__(self, function: Callable[..., Coroutine[Any, Any, Any]], name: str, deadline: float | None) -> None:
+        self.function = function
+        self.name = name
+        self.deadline = deadline
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+
+    def __repr__(self) -> str:
+        return f"<saga {self.name}>"
+
+    def call_json(self, raw: bytes) -> Call[R_co]:
+        """A call with arguments in JSON: an object by name, or an array by position.
+
+        Raises:
+            NotStorable: they do not fit the saga's parameters.
+            DefinitionError: it is neither an object nor an array.
+        """
+        if raw.lstrip()[:1] == b"{":
+            return Call(self, (), self.signature.decode(raw))
+        if raw.lstrip()[:1] == b"[":
+            return Call(self, (), self.signature.positional(raw))
+        raise DefinitionError("the input of a saga is a JSON object of its arguments by name, or a JSON array of them.")
+
+
+class SagaMaker:
+    """What `@saga(...)` with options gives: it makes the saga of a function."""
+
+    def __init__(self, name: str | None, deadline: float | None) -> None:
+        self._name = name
+        self._deadline = deadline
+
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Saga[P, R]:
+        name = register("saga", function, self._name)
+        if not inspect.iscoroutinefunction(function):
+            raise DefinitionError(f"saga {name!r} must be an `async def`: its awaits are what is made durable.")
+        return Saga(function, name, self._deadline)
+
+
+@overload
+def saga(function: Callable[P, Coroutine[Any, Any, R]], /) -> Saga[P, R]: ...
+
+
+@overload
+def saga(*, deadline: float | timedelta | None = ..., name: str | None = ...) -> SagaMaker: ...
+
+
+def saga(
+    function: Callable[..., Coroutine[Any, Any, Any]] | None = None,
+    /,
+    *,
+    deadline: float | timedelta | None = None,
+    name: str | None = None,
+) -> Any:
+    """Make a saga of a module-level `async def`.
+
+    Args:
+        function: given when the decorator is used bare.
+        deadline: seconds (or a timedelta) from its start after which the run fails and is rolled back. The rollback
+            itself may take as long as it takes.
+        name: the saga's name in the store; the function's name by default.
+
+    Raises:
+        DefinitionError: the function cannot be found again by name after a restart, is not `async`, or the name is taken.
+    """
+    maker = SagaMaker(name, None if deadline is None else seconds(deadline, "@saga(deadline=...)"))
+    return maker if function is None else maker(function)
+
+
+def sleep(duration: float | timedelta) -> Awaitable[None]:
+    """Pause the saga, durably: the pause goes on while the process is down.
+
+    Args:
+        duration: seconds, or a timedelta.
+
+    Raises:
+        DefinitionError: the duration is negative, NaN or infinite.
+    """
+    return Sleep(seconds(duration, "sleep(...)"), None)
+
+
+def sleep_until(instant: datetime) -> Awaitable[None]:
+    """Pause the saga until an instant; at once when it has passed.
+
+    Args:
+        instant: with a time zone.
+
+    Raises:
+        DefinitionError: the instant has no time zone, so nobody can say when it is.
+    """
+    if instant.tzinfo is None:
+        raise DefinitionError(f"sleep_until({instant!r}): give the time a zone, for instance datetime.now(UTC).")
+    return Sleep(None, instant.timestamp())
+
+
+def receive(type: type[T], /, *, timeout: float | timedelta | None = None) -> Awaitable[T]:  # noqa: A002 (it is one)
+    """Wait for a message of a type, sent by `engine.tell`. Messages told earlier are kept until they are asked for.
+
+    Args:
+        type: the message's class; its name is the message's name.
+        timeout: seconds (or a timedelta) to wait.
+
+    Returns:
+        the oldest message of the type that was not received yet.
+
+    Raises:
+        TimeoutError: in the body, when the time is over.
+    """
+    limit = None if timeout is None else seconds(timeout, "receive(timeout=...)")
+    return Receive(type, message_name(type), limit)
+
+
+def message_name(type: Any) -> str:  # noqa: A002 (it is one)
+    """The name under which messages of a type are told and received."""
+    name: str = getattr(type, "__name__", None) or str(type)
+    return name
+
+
+def now() -> datetime:
+    """The present time in UTC, the same on a replay: it moves on when an await of the saga body returns."""
+    return current_body("now").clock()
+
+
+def random() -> float:
+    """A random number of at least 0 and below 1, the same on a replay."""
+    return current_body("random").random()
+
+
+def uuid() -> UUID:
+    """A random UUID (version 4), the same on a replay."""
+    return current_body("uuid").uuid()
+
