@@ -1,0 +1,76 @@
+"""What all runs of one engine share: the store, the clock, the limits, and who waits for whom."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from amends.engine.threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amends.engine.runner import Runner
+    from amends.model.saga import Saga
+    from amends.stores.port import Run, Store
+
+
+class Crew:
+    """The open engine's inside. `runners` are the runs that this process drives right now."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        sagas: dict[str, Saga[..., Any]],
+        namespace: str,
+        worker: str,
+        wall: Callable[[], float],
+        limits: tuple[int, int, int],
+    ) -> None:
+        self.store = store
+        self.sagas = sagas
+        self.namespace = namespace
+        self.worker = worker
+        self.loop = asyncio.get_running_loop()
+        self.max_runs, max_steps, threads = limits
+        self.steps = asyncio.Semaphore(max_steps)
+        self.threads = Threads(threads)
+        self.runners: dict[str, Runner] = {}
+        self.pausing = False
+        self.wake = asyncio.Event()
+        self.adopt_again: Callable[[Run], None] = _nobody
+        self._watchers: dict[str, list[asyncio.Future[BaseException | None]]] = {}
+        self._anchor = wall() - self.loop.time()
+
+    def now(self) -> float:
+        """Seconds since the epoch. Set once and carried on by the loop's clock, so a jump of the wall clock stalls nobody."""
+        return self._anchor + self.loop.time()
+
+    def slots(self) -> int:
+        """How many more runs may be driven here."""
+        return 0 if self.pausing else max(0, self.max_runs - len(self.runners))
+
+    def watch(self, run_id: str) -> asyncio.Future[BaseException | None]:
+        """A future that is done when the run, driven here, closes or needs a person; it holds the live cause."""
+        future: asyncio.Future[BaseException | None] = self.loop.create_future()
+        self._watchers.setdefault(run_id, []).append(future)
+        return future
+
+    def announce(self, run_id: str, cause: BaseException | None) -> None:
+        """Tell those who watch a run that there is something to see."""
+        for future in self._watchers.pop(run_id, ()):
+            if not future.done():
+                future.set_result(cause)
+
+    def poke(self, run_id: str) -> None:
+        """There is mail for a run: its driver looks at once, or somebody claims it."""
+        runner = self.runners.get(run_id)
+        if runner is not None:
+            runner.look_for_mail()
+        else:
+            self.wake.set()
+
+
+def _nobody(row: Run) -> None:
+    """Until recovery is at work, nobody takes up a run again."""

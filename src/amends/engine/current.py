@@ -1,0 +1,67 @@
+"""What a step can know about the call that it is running in."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from amends.errors import EngineClosed
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """The step that an undo undoes: the key and the arguments it was called with.
+
+    `in_doubt` is True when nobody knows whether it took effect; the undo then gets None and cancels by `key`.
+    """
+
+    key: str
+    args: dict[str, Any]
+    in_doubt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The call that is running: `key` is the same on every attempt, `attempt` counts from 1.
+
+    `deadline` is the instant (seconds since the epoch) at which this attempt times out, if it does. `forward` is set in an
+    undo and in a check.
+    """
+
+    key: str
+    attempt: int
+    run_id: str
+    saga: str
+    step: str
+    deadline: float | None = None
+    forward: Forward | None = None
+
+
+_current: ContextVar[Current | None] = ContextVar("amends_current", default=None)
+
+
+def current() -> Current:
+    """The call that is running; in a step, an undo or a check.
+
+    Raises:
+        EngineClosed: no engine is running this function; in a test, wrap the call in `with as_current(...)`.
+    """
+    now = _current.get()
+    if now is None:
+        raise EngineClosed("current() is known only while an engine runs a step, an undo or a check.")
+    return now
+
+
+class as_current:  # noqa: N801 (reads like a function)
+    """Run a step, an undo or a check by hand, as if an engine did: `with as_current(Current(...)):`."""
+
+    def __init__(self, what: Current) -> None:
+        self._what = what
+
+    def __enter__(self) -> Current:
+        self._token = _current.set(self._what)
+        return self._what
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)

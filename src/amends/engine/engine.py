@@ -1,0 +1,281 @@
+"""The engine: opens a store, drives the runs of its sagas, and is how everybody else talks to them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import msgspec
+
+from amends.engine import noloop
+from amends.engine.crew import Crew
+from amends.engine.deadletters import DeadLetters, _me
+from amends.engine.handle import Handle
+from amends.engine.recovery import Recovery
+from amends.engine.runner import Runner
+from amends.errors import DefinitionError, EngineClosed, IdempotencyConflict, NotStorable, UnknownRun
+from amends.model import keys, records
+from amends.model.codec import shape_of
+from amends.model.machine import Machine
+from amends.model.records import Raw, Record, encode_fact, encode_turn
+from amends.model.saga import Saga, message_name
+from amends.stores.port import Durability, Run, RunQuery, Store, Turn, chain, seal, store_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from amends.model.call import Call
+    from amends.model.records import State
+
+R = TypeVar("R")
+
+LONGEST_ID = 200
+GRACE = 5.0
+"""Seconds that calls in flight get to end when the engine closes; after that they are left to the next worker."""
+
+
+class Engine:
+    """Runs sagas durably. Use it as an async context manager, in one event loop.
+
+    Args:
+        store: the path of an SQLite file (made if it is not there), or a Store.
+        sagas: what this engine may drive; runs of other sagas are left alone. Without any, it only looks and posts.
+        namespace: goes into every idempotency key; the store's own random identity by default. Give the same one to every
+            store from which the same outside world must see the same keys.
+        max_runs: how many runs are driven at once; others wait in the store.
+        max_steps: how many calls of steps are in flight at once.
+        threads: how many `def` steps run at once.
+        lease: seconds without a sign of life after which another worker may take over a worker's runs.
+        poll: seconds between looks for work that other processes left.
+        durability: "full" (every acknowledged turn survives a power cut) or "relaxed" (a power cut may lose the last ones).
+        wall: where the time of day comes from, in seconds since the epoch.
+
+    Raises:
+        DefinitionError: two sagas have one name, or a number is out of range.
+        StoreUnusable: on opening, with the cure.
+    """
+
+    def __init__(
+        self,
+        store: str | os.PathLike[str] | Store,
+        *,
+        sagas: Iterable[Saga[..., Any]] = (),
+        namespace: str | None = None,
+        max_runs: int = 1000,
+        max_steps: int = 256,
+        threads: int = 32,
+        lease: float = 15.0,
+        poll: float = 0.2,
+        durability: Durability = "full",
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._sagas = _by_name(sagas)
+        for name, value in {"max_runs": max_runs, "max_steps": max_steps, "threads": threads}.items():
+            if value < 1:
+                raise DefinitionError(f"Engine({name}={value!r}): must be at least 1.")
+        if not (0 < lease < float("inf") and 0 < poll < float("inf")):
+            raise DefinitionError(f"Engine(lease={lease!r}, poll={poll!r}): seconds, more than 0.")
+        self._store: Store = store if isinstance(store, Store) else store_at(store, durability=durability)
+        self._namespace = namespace
+        self._limits = (max_runs, max_steps, threads)
+        self._lease, self._poll, self._wall = lease, poll, wall
+        self._open: Crew | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._used = False
+
+    async def __aenter__(self) -> Self:
+        if self._used:
+            raise EngineClosed("an Engine is opened once; make a new one for the next `async with`.")
+        self._used = True
+        worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        identity = await self._store.open(worker, lease=self._lease)
+        self._open = Crew(
+            self._store,
+            sagas=self._sagas,
+            namespace=self._namespace or identity,
+            worker=worker,
+            wall=self._wall,
+            limits=self._limits,
+        )
+        self._watching = asyncio.create_task(Recovery(self._open, self._poll).watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        crew, self._open = self._crew, None
+        crew.pausing = True
+        assert self._watching is not None
+        self._watching.cancel()
+        await asyncio.wait([self._watching])
+        end = crew.loop.time() + GRACE
+        while crew.loop.time() < end and not all(runner.at_rest for runner in crew.runners.values()):
+            await asyncio.sleep(0.01)
+        for runner in list(crew.runners.values()):
+            runner.pause()
+        crew.threads.close()
+        await self._store.close()
+
+    @property
+    def dlq(self) -> DeadLetters:
+        """The dead letters, and what can be done about them."""
+        return DeadLetters(self._crew)
+
+    async def run(self, call: Call[R], *, id: str) -> R:  # noqa: A002 (the field's word)
+        """Start a run, or join the one that has this id, and wait for its end.
+
+        Args:
+            call: a saga with its arguments: `place_order(order)`.
+            id: the run's name, at most 200 characters. The same id with the same input is the same run.
+
+        Returns:
+            the saga's value.
+
+        Raises:
+            Compensated: it was rolled back.
+            NeedsAttention: a person has to decide.
+            IdempotencyConflict: the id is taken, by another input.
+            DefinitionError: the saga is not one of this engine's.
+            NotStorable: the input would not come back from the journal as it is.
+        """
+        return await (await self.start(call, id=id)).result()
+
+    async def start(self, call: Call[R], *, id: str) -> Handle[R]:  # noqa: A002 (the field's word)
+        """Start a run, or join the one that has this id; it is durable on return. Raises what `run` does on starting."""
+        crew = self._crew
+        saga = self._registered(call)
+        _check_id(id)
+        given = saga.signature.encode(call.args, call.kwargs)
+        mine = crew.slots() > 0
+        now = crew.now()
+        row = Run(
+            id,
+            saga.name,
+            given,
+            secrets.token_bytes(16),
+            now,
+            owner=crew.worker if mine else None,
+            epoch=1 if mine else 0,
+            next_at=None if mine else now,
+        )
+        there = await self._begin(row, saga) if mine else await crew.store.create(row, None)
+        if (there.saga, there.input) != (row.saga, row.input):
+            raise IdempotencyConflict(id, _conflict(there, row))
+        crew.wake.set()
+        return Handle(crew, id)
+
+    def get(self, run_id: str) -> Handle[Any]:
+        """A handle for a run that was started before, here or elsewhere."""
+        return Handle(self._crew, run_id)
+
+    async def list(
+        self, *, states: Iterable[State] = (), sagas: Iterable[str] = (), limit: int = 100, offset: int = 0
+    ) -> list[Run]:
+        """The rows of runs, newest first."""
+        return await self._crew.store.runs(RunQuery(tuple(states), tuple(sagas), limit, offset))
+
+    async def history(self, run_id: str) -> list[list[Record]]:
+        """A run's journal: the records of each turn. Raises `UnknownRun`, or `JournalDamaged` when a checksum fails."""
+        await self._row(run_id)
+        return [list[Record](records.decode_turn(turn.body)) for turn in await self._crew.store.journal(run_id)]
+
+    async def tell(self, run_id: str, message: Any, *, by: str | None = None) -> None:
+        """Send a run a message, which its saga gets from `receive(type(message))`; durable on return.
+
+        Raises:
+            UnknownRun: there is no such run.
+            RunClosed: it has ended.
+            NotStorable: the message would not come back as it is.
+        """
+        body = shape_of(type(message)).encode(message)
+        await self.tell_json(run_id, message_name(type(message)), body, by=by)
+
+    async def tell_json(self, run_id: str, name: str, body: bytes, *, by: str | None = None) -> None:
+        """Send a run a message given as JSON; a message that is not of the type received is set aside, and says so."""
+        try:
+            msgspec.json.decode(body)
+        except msgspec.DecodeError as error:
+            raise NotStorable(f"the message is not JSON: {error}", cure="Quote strings: '\"yes\"'.") from error
+        await self._post(run_id, records.Told(self._crew.now(), name, Raw(body), by or _me()))
+
+    async def cancel(self, run_id: str, *, reason: str = "", by: str | None = None) -> None:
+        """Ask a run to stop and roll back; durable on return. A run that rolls back already goes on with that.
+
+        Raises:
+            UnknownRun: there is no such run.
+            RunClosed: it has ended.
+        """
+        await self._post(run_id, records.Cancelled(self._crew.now(), by or _me(), reason))
+
+    async def _post(self, run_id: str, fact: records.Fact) -> None:
+        crew = self._crew
+        await crew.store.post(run_id, encode_fact(fact))
+        crew.poke(run_id)
+
+    async def _begin(self, row: Run, saga: Saga[..., Any]) -> Run:
+        """Write a new run together with its first turn, and drive it."""
+        crew = self._crew
+        machine = Machine(saga, row.id, row.input, seed=row.seed, namespace=crew.namespace)
+        fact = records.Started(row.created_at)
+        decisions = noloop.receive(machine, fact)
+        turn: list[Record] = [fact, *decisions]
+        body = encode_turn(turn)
+        first = Turn(1, body, chain(seal(row), body))
+        runner = Runner(crew, row, machine, 1, first.sum)
+        there = await crew.store.create(row, first)
+        if there.seed != row.seed:
+            machine.close()
+            return there
+        crew.runners[row.id] = runner
+        runner.begun(decisions, turn)
+        return there
+
+    async def _row(self, run_id: str) -> Run:
+        row = await self._crew.store.run(run_id)
+        if row is None:
+            raise UnknownRun(f"there is no run {run_id!r} in this store. `amends ps` lists those that are there.")
+        return row
+
+    def _registered(self, call: Call[Any]) -> Saga[..., Any]:
+        saga = call.target
+        if not isinstance(saga, Saga):
+            raise DefinitionError(f"{call!r} is a call of a step; an engine runs sagas. Put it into an `async def` with @saga.")
+        if self._sagas.get(saga.name) is not saga:
+            raise DefinitionError(
+                f"saga {saga.name!r} is not one of this engine's. Add it: Engine(..., sagas=[{saga.name}]); "
+                "without it nobody would take the run up again after a crash."
+            )
+        return saga
+
+    @property
+    def _crew(self) -> Crew:
+        if self._open is None:
+            raise EngineClosed("the engine is not open. Use it inside `async with Engine(...) as engine:`.")
+        if asyncio.get_running_loop() is not self._open.loop:
+            raise EngineClosed("the engine was opened in another event loop. Make one Engine for each loop.")
+        return self._open
+
+
+def _by_name(sagas: Iterable[Saga[..., Any]]) -> dict[str, Saga[..., Any]]:
+    found: dict[str, Saga[..., Any]] = {}
+    for saga in sagas:
+        if not isinstance(saga, Saga):
+            raise DefinitionError(f"Engine(sagas=[...]) takes sagas, not {saga!r}. Decorate it with @saga.")
+        if found.setdefault(saga.name, saga) is not saga:
+            raise DefinitionError(f"two sagas are named {saga.name!r}; give one another name: @saga(name=...).")
+    return found
+
+
+def _check_id(run_id: str) -> None:
+    if not isinstance(run_id, str) or not 0 < len(run_id) <= LONGEST_ID or not run_id.isprintable():
+        raise DefinitionError(f"a run's id is 1 to {LONGEST_ID} printable characters; this is {run_id!r}.")
+
+
+def _conflict(there: Run, row: Run) -> str:
+    if there.saga != row.saga:
+        return f"- saga {there.saga}\n+ saga {row.saga}"
+    return keys.diff(there.input, row.input)
+
+

@@ -1,0 +1,160 @@
+"""One call of the user's code in flight, until it comes back as a fact: the only place that awaits user code."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from amends.engine.current import Current, Forward, _current
+from amends.errors import NotStorable
+from amends.model import keys, records
+from amends.model.codec import failure_of
+from amends.model.records import Fact, Failure, Outcome, Raw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amends.engine.crew import Crew
+    from amends.model.call import Companion
+    from amends.model.effect import Effect
+    from amends.model.machine import Machine
+
+Kind = Literal["step", "undo", "check"]
+
+STOP_GRACE = 5.0
+"""Seconds that a call which was interrupted gets to come to its end before it is left alone, in doubt."""
+
+
+class Interrupted(Exception):
+    """The call was interrupted because its run rolls back."""
+
+
+class Flight:
+    """A call under way. `land` is told the fact that came of it, exactly once, unless the flight was dropped."""
+
+    def __init__(
+        self,
+        crew: Crew,
+        machine: Machine,
+        effect: Effect,
+        kind: Kind,
+        attempt: int,
+        land: Callable[[Flight, Fact, BaseException | None], None],
+    ) -> None:
+        self.effect = effect
+        self._crew = crew
+        self._machine = machine
+        self._kind: Kind = kind
+        self._attempt = attempt
+        self._land = land
+        self._landed = False
+        self._why: Exception | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._task = crew.loop.create_task(self._fly())
+
+    def interrupt(self, why: Exception) -> None:
+        """Cancel the call; if it does not end within the grace, it is left alone and is in doubt."""
+        if self._landed or self._why is not None:
+            return
+        self._why = why
+        self._task.cancel()
+        self._set_alarm(STOP_GRACE, partial(self._ended, None, why))
+
+    def drop(self) -> None:
+        """Cancel the call and tell nobody: the process pauses, or the run belongs to another worker."""
+        self._landed = True
+        self._set_alarm(None)
+        self._task.cancel()
+
+    async def _fly(self) -> None:
+        try:
+            async with self._crew.steps:
+                value = await self._call()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever user code raises is the outcome of this attempt
+            cancelled = isinstance(error, asyncio.CancelledError)
+            self._ended(None, self._why if cancelled and self._why else error)
+        else:
+            self._ended(value, None)
+
+    async def _call(self) -> Any:
+        function, args, limit = self._plan()
+        deadline = None
+        if limit is not None:
+            deadline = self._crew.now() + limit
+            self._set_alarm(limit, partial(self.interrupt, TimeoutError(f"no answer within {limit:g} seconds")))
+        self._announce(deadline)
+        if inspect.iscoroutinefunction(function):
+            return await function(**args) if isinstance(args, dict) else await function(*args)
+        job = partial(function, **args) if isinstance(args, dict) else partial(function, *args)
+        return await self._crew.threads.run(job)
+
+    def _plan(self) -> tuple[Callable[..., Any], dict[str, Any] | tuple[Any, ...], float | None]:
+        """What to call, with what, and for how many seconds at most."""
+        step, effect = self.effect.step, self.effect
+        if self._kind == "step":
+            return step.function, step.signature.decode(effect.args), step.options.timeout
+        companion: Companion | None = step.checking if self._kind == "check" else step.undoing
+        assert companion is not None
+        if self._kind == "check":
+            return companion.function, step.signature.decode(effect.args), companion.timeout
+        result = None if effect.result is None else step.signature.result.decode(effect.result)
+        return companion.function, (result,), companion.timeout
+
+    def _announce(self, deadline: float | None) -> None:
+        effect, machine, forward, key = self.effect, self._machine, None, self.effect.key
+        if self._kind != "step":
+            forward = Forward(effect.key, effect.step.signature.decode(effect.args), effect.in_doubt)
+        if self._kind == "undo":
+            key = keys.undo_key(effect.key)
+        _current.set(
+            Current(key, self._attempt, machine.run_id, machine.saga.name, effect.step.name, deadline, forward)
+        )
+
+    def _ended(self, value: Any, error: BaseException | None) -> None:
+        """Turn what came of the call into the one fact about it."""
+        if self._landed:
+            return
+        self._landed = True
+        self._set_alarm(None)
+        fact = self._broke(error) if error is not None else self._came_back(value)
+        self._land(self, fact, error)
+
+    def _came_back(self, value: Any) -> Fact:
+        at, pos = self._crew.now(), self.effect.pos
+        if self._kind == "undo":
+            return records.UndoDone(at, pos, self._attempt)
+        if self._kind == "check" and value is None:
+            return records.Checked(at, pos, self._attempt, None)
+        try:
+            raw = Raw(self.effect.step.signature.result.encode(value))
+        except NotStorable as error:
+            path = (self._machine.saga.name, self.effect.step.name, "return", *error.path)
+            return self._broke(NotStorable(error.what, path=path, cure=error.cure), "unstorable")
+        if self._kind == "check":
+            return records.Checked(at, pos, self._attempt, raw)
+        return records.StepDone(at, pos, self._attempt, raw)
+
+    def _broke(self, error: BaseException, outcome: Outcome | None = None) -> Fact:
+        at, pos, options = self._crew.now(), self.effect.pos, self.effect.step.options
+        failure: Failure = failure_of(error)
+        if self._kind == "step":
+            lost = isinstance(error, (Interrupted, asyncio.CancelledError)) or options.leaves_doubt(error)
+            again = outcome is None and options.retry.again(error, lost=lost)
+            return records.StepBroke(at, pos, self._attempt, failure, outcome or ("in_doubt" if lost else "failed"), again)
+        companion = self.effect.step.undoing if self._kind == "undo" else self.effect.step.checking
+        assert companion is not None
+        again = outcome is None and companion.retry.again(error, lost=True)
+        kind = records.UndoBroke if self._kind == "undo" else records.CheckBroke
+        return kind(at, pos, self._attempt, failure, again)
+
+    def _set_alarm(self, delay: float | None, ring: Callable[[], None] | None = None) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = None
+        if delay is not None and ring is not None and math.isfinite(delay):
+            self._alarm = self._crew.loop.call_later(delay, ring)

@@ -1,0 +1,106 @@
+"""What is written about a run for others to read: its outcome, and the context of its dead letters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from amends.model.effect import BUSY, Phase
+from amends.model.records import Failure, Kept, Raw
+from amends.stores.port import Letter
+
+if TYPE_CHECKING:
+    from amends.model.effect import Effect
+    from amends.model.machine import Machine
+    from amends.model.records import DeadLettered
+
+_encoder = msgspec.json.Encoder()
+
+ACTS: dict[str, tuple[str, ...]] = {
+    "undo_failed": ("retry", "resolve", "abandon"),
+    "in_doubt": ("answer", "retry", "resolve", "abandon"),
+    "unstorable": ("answer", "retry", "resolve", "abandon"),
+    "diverged": ("retry",),
+    "damaged": (),
+}
+"""What a person can do about each kind of dead letter."""
+
+
+class OutcomePaper(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a run stands or ended, as it is kept in the run's row."""
+
+    result: Raw | None = None
+    cause: Failure | None = None
+    kept: tuple[Kept, ...] = ()
+    letters: tuple[str, ...] = ()
+
+
+class LetterPaper(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The full context of a dead letter."""
+
+    error: Failure
+    waits: str
+    acts: tuple[str, ...]
+    args: Raw | None = None
+    result: Raw | None = None
+    key: str = ""
+    attempts: int = 0
+
+
+def outcome_of(machine: Machine) -> bytes:
+    """The outcome of a run that ended or needs a person."""
+    ended = machine.ended
+    return _encoder.encode(
+        OutcomePaper(
+            result=ended.result if ended else None,
+            cause=machine.cause,
+            kept=ended.kept if ended else (),
+            letters=tuple(f"{machine.run_id}#{number}" for number in sorted(machine.letters)),
+        )
+    )
+
+
+def read_outcome(raw: bytes | None) -> OutcomePaper:
+    """The outcome in a row; an empty one when there is none yet."""
+    return msgspec.json.decode(raw, type=OutcomePaper) if raw else OutcomePaper()
+
+
+def letter_row(machine: Machine, letter: DeadLettered, at: float) -> Letter:
+    """The row of a dead letter that the machine has just written."""
+    effect = machine.effects.get(letter.pos)
+    paper = LetterPaper(error=letter.error, waits=_waits(machine, letter), acts=ACTS[letter.kind])
+    if effect is not None:
+        paper = msgspec.structs.replace(
+            paper, args=Raw(effect.args), result=effect.result, key=effect.key, attempts=_attempts(effect)
+        )
+    return Letter(
+        machine.run_id,
+        letter.letter,
+        machine.saga.name,
+        letter.kind,
+        effect.step.name if effect else "",
+        str(letter.error),
+        at,
+        _encoder.encode(paper),
+    )
+
+
+def stall_row(run_id: str, saga: str, letter: DeadLettered, at: float) -> Letter:
+    """The row of a letter about a run that cannot be driven at all."""
+    paper = LetterPaper(
+        error=letter.error,
+        waits="the whole run waits: nothing was called and nothing was rolled back",
+        acts=ACTS[letter.kind],
+    )
+    return Letter(run_id, letter.letter, saga, letter.kind, "", str(letter.error), at, _encoder.encode(paper))
+
+
+def _attempts(effect: Effect) -> int:
+    return effect.tries if effect.step.undoing is not None and effect.result is not None else effect.attempt
+
+
+def _waits(machine: Machine, letter: DeadLettered) -> str:
+    others = [other for other in machine.effects.values() if other.pos != letter.pos and other.phase in BUSY | {Phase.DONE}]
+    rest = f"{len(others)} other steps do not wait for it" if machine.cause and others else "nothing else is held up"
+    return f"the run stays open until somebody acts on this letter; {rest}"

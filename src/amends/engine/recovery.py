@@ -1,0 +1,174 @@
+"""Takes up runs: those that were left by a dead worker, those whose time has come, and those with mail."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from amends.engine import noloop, papers
+from amends.engine.runner import STUMBLE, Runner
+from amends.errors import Diverged, JournalDamaged, LeaseLost, NotStorable, StoreError
+from amends.model import records
+from amends.model.codec import failure_of
+from amends.model.machine import RUN, Machine
+from amends.model.records import DeadLettered, Fact, LetterKind, Record, decode_fact, decode_turn, encode_turn
+from amends.model.replay import replay
+from amends.stores.port import Change, LetterQuery, Turn, chain, seal
+
+if TYPE_CHECKING:
+    from amends.engine.crew import Crew
+    from amends.stores.port import Mail, Run
+
+log = logging.getLogger("amends.recovery")
+
+BATCH = 64
+"""How many runs are claimed at once."""
+
+
+class Recovery:
+    """Looks for work every `poll` seconds, and at once when it is woken."""
+
+    def __init__(self, crew: Crew, poll: float) -> None:
+        self._crew = crew
+        self._poll = poll
+        crew.adopt_again = self._adopt_soon
+        self._adopting: set[asyncio.Task[None]] = set()
+
+    async def watch(self) -> None:
+        """Go on for as long as the engine is open."""
+        while True:
+            try:
+                more = await self._round()
+            except StoreError as error:
+                log.warning("looking for work failed, and is tried again: %s", error)
+                more = False
+            if not more:
+                await self._idle()
+
+    async def _idle(self) -> None:
+        self._crew.wake.clear()
+        try:
+            async with asyncio.timeout(self._poll):
+                await self._crew.wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _round(self) -> bool:
+        """Take up what there is; True when there may be more."""
+        crew = self._crew
+        for run_id in await crew.store.mailed():
+            if run_id in crew.runners:
+                crew.runners[run_id].look_for_mail()
+        limit = min(BATCH, crew.slots() - len(self._adopting))
+        if limit <= 0 or not crew.sagas:
+            return False
+        rows = await crew.store.claim(tuple(crew.sagas), now=crew.now(), limit=limit)
+        for row in rows:
+            self._adopt_soon(row)
+        return len(rows) == limit
+
+    def _adopt_soon(self, row: Run) -> None:
+        if self._crew.pausing:
+            return
+        task = self._crew.loop.create_task(self._adopt(row))
+        self._adopting.add(task)
+        task.add_done_callback(self._adopting.discard)
+
+    async def _adopt(self, row: Run) -> None:
+        """Bring a run back by replay, and drive it on."""
+        try:
+            await self._bring_back(row)
+        except LeaseLost:
+            log.info("run %s was taken over by another worker", row.id)
+        except StoreError as error:
+            log.error("run %s could not be taken up, and is tried again: %s", row.id, error)
+            self._crew.loop.call_later(STUMBLE, self._adopt_soon, row)
+
+    async def _bring_back(self, row: Run) -> None:
+        crew = self._crew
+        try:
+            turns = await crew.store.journal(row.id)
+        except JournalDamaged as damaged:
+            await self._quarantine(row, damaged)
+            return
+        mail = await crew.store.mail(row.id)
+        story = [list[Record](decode_turn(turn.body)) for turn in turns]
+        machine = Machine(crew.sagas[row.saga], row.id, row.input, seed=row.seed, namespace=crew.namespace)
+        try:
+            self._replay(machine, story)
+        except Diverged as diverged:
+            machine.close()
+            await self._stall(row, turns, story, mail, diverged)
+            return
+        if crew.pausing:
+            machine.close()
+            return
+        total = turns[-1].sum if turns else seal(row)
+        runner = Runner(crew, row, machine, len(turns), total)
+        crew.runners[row.id] = runner
+        if not turns:
+            runner.tell(records.Started(crew.now()))
+        runner.take_mail(mail)
+        runner.settle_in()
+
+    def _replay(self, machine: Machine, story: list[list[Record]]) -> None:
+        try:
+            with noloop.out_of_reach():
+                replay(machine, story)
+        except NotStorable as error:
+            raise Diverged(machine.run_id, len(story), "values of the types they had then", str(error)) from error
+
+    async def _stall(
+        self, row: Run, turns: list[Turn], story: list[list[Record]], mail: list[Mail], error: Exception
+    ) -> None:
+        """Park a run whose code does not match its journal, unless it is parked for that already."""
+        flat = [record for turn in story for record in turn]
+        letters = [record for record in flat if isinstance(record, DeadLettered)]
+        answered = {getattr(record, "letter", 0) for record in flat if isinstance(record, records.Retried)}
+        waiting = [letter.letter for letter in letters if letter.pos == RUN and letter.letter not in answered]
+        facts: list[tuple[int, Fact]] = [(letter.no, decode_fact(letter.body)) for letter in mail]
+        acts = [(no, fact) for no, fact in facts if isinstance(fact, records.Retried) and fact.letter in waiting]
+        if waiting and not acts:
+            await self._crew.store.commit(_released(row))
+            return
+        now = self._crew.now()
+        stalled = records.Stalled(now, "diverged", failure_of(error))
+        letter = DeadLettered(len(letters) + 1, RUN, "diverged", stalled.error)
+        turn: list[Record] = [*(fact for _, fact in acts), stalled, letter]
+        body = encode_turn(turn)
+        entry = Turn(len(turns) + 1, body, chain(turns[-1].sum if turns else seal(row), body))
+        change = _released(row, letter=papers.stall_row(row.id, row.saga, letter, now))
+        await self._crew.store.commit(
+            msgspec.structs.replace(change, turn=entry, mail=tuple(no for no, _ in acts))
+        )
+        log.warning("run %s is parked: %s", row.id, error)
+        self._crew.announce(row.id, None)
+
+    async def _quarantine(self, row: Run, error: JournalDamaged) -> None:
+        """Park a run whose journal cannot be trusted; nothing can be added to it."""
+        kind: LetterKind = "damaged"
+        known = await self._crew.store.letters(LetterQuery(open=None, run_id=row.id, limit=1000))
+        number = next((letter.no for letter in known if letter.kind == kind), len(known) + 1)
+        letter = DeadLettered(number, RUN, kind, failure_of(error))
+        await self._crew.store.commit(_released(row, letter=papers.stall_row(row.id, row.saga, letter, self._crew.now())))
+        log.error("run %s is set aside: %s", row.id, error)
+        self._crew.announce(row.id, None)
+
+
+def _released(row: Run, letter: papers.Letter | None = None) -> Change:
+    """The change that parks a run for a person."""
+    outcome = row.outcome
+    if letter is not None:
+        outcome = msgspec.json.encode(papers.OutcomePaper(letters=(letter.id,)))
+    return Change(
+        row.id,
+        row.epoch,
+        None,
+        "needs_attention",
+        outcome=outcome,
+        release=True,
+        letters=() if letter is None else (letter,),
+    )

@@ -1,0 +1,274 @@
+"""Drives one run round the ring: fact, decide, commit, perform, next fact."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from amends.engine import noloop, telemetry
+from amends.engine.flight import Flight, Interrupted
+from amends.engine.papers import letter_row, outcome_of
+from amends.errors import IllegalFact, LeaseLost, StoreError
+from amends.model import records
+from amends.model.records import CLOSED, DeadLettered, Decision, Fact, Record, encode_turn
+from amends.stores.port import Change, Mail, Turn, chain
+
+if TYPE_CHECKING:
+    from amends.engine.crew import Crew
+    from amends.model.machine import Machine
+    from amends.stores.port import Run
+
+log = logging.getLogger("amends.runner")
+
+PARK_AFTER = 5.0
+"""A run that has nothing to do for longer than this many seconds leaves memory until its time comes."""
+
+STUMBLE = 1.0
+"""Seconds before a run is taken up again after the store refused a write."""
+
+_LETTER_ACTS = (records.Retried, records.Resolved, records.Abandoned, records.Answered)
+
+
+class Runner:
+    """One run that this process drives. It lives from a claim (or the start) until a park, a pause or the end."""
+
+    def __init__(self, crew: Crew, row: Run, machine: Machine, seq: int, total: bytes) -> None:
+        self.row = row
+        self.machine = machine
+        self._crew = crew
+        self._seq = seq
+        self._sum = total
+        self._state = row.state
+        self._inbox: list[tuple[Fact, int | None]] = []
+        self._flights: dict[int, Flight] = {}
+        self._committing = False
+        self._scheduled = False
+        self._gone = False
+        self._seen_mail: set[int] = set()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._errand: asyncio.Task[None] | None = None
+
+    def tell(self, fact: Fact, mail: int | None = None) -> None:
+        """Take in a fact; the next turn decides about it."""
+        if not self._gone:
+            self._inbox.append((fact, mail))
+            self._schedule()
+
+    def look_for_mail(self) -> None:
+        """Fetch what was posted to the run."""
+        if not self._gone and (self._errand is None or self._errand.done()):
+            self._errand = self._crew.loop.create_task(self._fetch_mail())
+
+    async def _fetch_mail(self) -> None:
+        try:
+            self.take_mail(await self._crew.store.mail(self.row.id))
+        except StoreError as error:
+            log.warning("mail of run %s could not be read, it is tried again: %s", self.row.id, error)
+
+    def take_mail(self, letters: list[Mail]) -> None:
+        """Turn mail into facts; a run that is parked for its code takes only what a person says about that."""
+        for mail in letters:
+            fact = records.decode_fact(mail.body)
+            if mail.no not in self._seen_mail and not (self.machine.stalled and not isinstance(fact, _LETTER_ACTS)):
+                self._seen_mail.add(mail.no)
+                self.tell(fact, mail.no)
+
+    def begun(self, decisions: list[Decision], turn: list[Record]) -> None:
+        """The first turn is durable, written together with the run's row."""
+        self._after(turn, decisions)
+
+    def settle_in(self) -> None:
+        """Take up a run that was brought back by replay."""
+        if self.machine.in_flight() and not self.machine.stalled:
+            self.tell(records.Recovered(self._crew.now(), self._crew.worker))
+        self._rest()
+
+    def pause(self) -> None:
+        """Let go of the run: nothing more is called, and what is in flight is left to whoever takes over."""
+        self._leave()
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is in flight, neither calls nor writes."""
+        return not self._flights and not self._committing and not self._inbox
+
+    # ── a turn ──────────────────────────────────────────────────────────────────────────────────
+
+    def _schedule(self) -> None:
+        if not (self._scheduled or self._committing or self._gone):
+            self._scheduled = True
+            self._crew.loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        if self._gone or not self._inbox:
+            return
+        turn: list[Record] = []
+        decisions: list[Decision] = []
+        mail: list[int] = []
+        inbox, self._inbox = self._inbox, []
+        for fact, number in inbox:
+            if number is not None:
+                mail.append(number)
+            try:
+                decided = noloop.receive(self.machine, fact)
+            except IllegalFact as illegal:
+                log.warning("run %s: %s", self.row.id, illegal)
+                continue
+            turn.append(fact)
+            turn.extend(decided)
+            decisions.extend(decided)
+        if turn or mail:
+            self._commit(turn, decisions, tuple(mail))
+        else:
+            self._rest()
+
+    def _commit(self, turn: list[Record], decisions: list[Decision], mail: tuple[int, ...]) -> None:
+        entry = None
+        if turn:
+            body = encode_turn(turn)
+            entry = Turn(self._seq + 1, body, chain(self._sum, body))
+        state = self.machine.state
+        closed = state in CLOSED
+        outcome = outcome_of(self.machine) if closed or state == "needs_attention" else None
+        change = Change(
+            self.row.id,
+            self.row.epoch,
+            entry,
+            state,
+            outcome=outcome,
+            closed_at=self._crew.now() if closed else None,
+            release=closed,
+            touched=closed or state != self._state or state == "needs_attention",
+            letters=tuple(
+                letter_row(self.machine, decision, self._crew.now())
+                for decision in decisions
+                if isinstance(decision, DeadLettered)
+            ),
+            mail=mail,
+        )
+        self._committing = True
+        self._crew.store.commit(change).add_done_callback(
+            lambda done: self._committed(done, entry, turn, decisions)
+        )
+
+    def _committed(
+        self, done: asyncio.Future[None], entry: Turn | None, turn: list[Record], decisions: list[Decision]
+    ) -> None:
+        self._committing = False
+        if done.cancelled() or self._gone:
+            return
+        error = done.exception()
+        if error is not None:
+            self._stumble(error)
+            return
+        if entry is not None:
+            self._seq, self._sum = entry.seq, entry.sum
+        self._after(turn, decisions)
+
+    def _after(self, turn: list[Record], decisions: list[Decision]) -> None:
+        telemetry.report(self.machine, turn)
+        self._state = self.machine.state
+        if self._state in CLOSED:
+            self._leave()
+        elif not self._crew.pausing:
+            for decision in decisions:
+                self._perform(decision)
+            if self.machine.stalled is False and any(isinstance(record, records.Retried) for record in turn):
+                self.look_for_mail()
+        if self._state in CLOSED or self._state == "needs_attention":
+            self._crew.announce(self.row.id, self.machine.live_cause)
+        self._schedule()
+        self._rest()
+
+    def _perform(self, decision: Decision) -> None:
+        match decision:
+            case records.StepWanted(pos=pos):
+                self._fly(pos, "step", 1)
+            case records.RetryWanted(pos=pos, attempt=attempt):
+                self._fly(pos, "step", attempt)
+            case records.CheckWanted(pos=pos, attempt=attempt):
+                self._fly(pos, "check", attempt)
+            case records.UndoWanted(pos=pos, attempt=attempt):
+                self._fly(pos, "undo", attempt)
+            case records.StopWanted(pos=pos):
+                if pos in self._flights:
+                    self._flights[pos].interrupt(Interrupted("the run rolls back"))
+            case _:
+                pass  # timers are read off the machine; the rest is for the record
+
+    def _fly(self, pos: int, kind: str, attempt: int) -> None:
+        effect = self.machine.effects[pos]
+        self._flights[pos] = Flight(self._crew, self.machine, effect, kind, attempt, self._landed)  # type: ignore[arg-type]
+
+    def _landed(self, flight: Flight, fact: Fact, error: BaseException | None) -> None:
+        pos = flight.effect.pos
+        if self._flights.get(pos) is flight:
+            del self._flights[pos]
+        if error is not None:
+            self.machine.live[pos] = error
+        self.tell(fact)
+
+    # ── between turns ───────────────────────────────────────────────────────────────────────────
+
+    def _rest(self) -> None:
+        """Set the alarm for the next timer, or leave memory when there is nothing to do for long."""
+        if self._gone or not self.at_rest or self._crew.pausing:
+            return
+        due = min(self.machine.timers.values(), default=None) if not self.machine.stalled else None
+        wait = None if due is None else max(0.0, due - self._crew.now())
+        if wait is None or wait > PARK_AFTER:
+            self._park(due)
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._crew.loop.call_later(wait, self._ring)
+
+    def _ring(self) -> None:
+        now = self._crew.now()
+        for pos, until in sorted(self.machine.timers.items(), key=lambda timer: timer[1]):
+            if until <= now and not any(isinstance(fact, records.TimeUp) and fact.pos == pos for fact, _ in self._inbox):
+                self.tell(records.TimeUp(now, pos))
+        self._rest()
+
+    def _park(self, until: float | None) -> None:
+        change = Change(
+            self.row.id,
+            self.row.epoch,
+            None,
+            self._state,
+            next_at=until,
+            outcome=outcome_of(self.machine) if self._state == "needs_attention" else None,
+            release=True,
+        )
+        self._leave()
+        self._crew.store.commit(change).add_done_callback(self._parked)
+
+    def _parked(self, done: asyncio.Future[None]) -> None:
+        if not done.cancelled() and (error := done.exception()) is not None and not isinstance(error, LeaseLost):
+            log.warning("run %s could not be parked and is taken up again: %s", self.row.id, error)
+            self._crew.loop.call_later(STUMBLE, self._crew.adopt_again, self.row)
+        self._crew.wake.set()
+
+    def _stumble(self, error: BaseException) -> None:
+        """A turn was not written: forget the run, as a crash would, and take it up again from its journal."""
+        self._leave()
+        if isinstance(error, LeaseLost):
+            log.warning("run %s is driven by another worker now", self.row.id)
+            return
+        log.error("run %s: its journal could not be written and it is taken up again: %s", self.row.id, error)
+        self._crew.loop.call_later(STUMBLE, self._crew.adopt_again, self.row)
+
+    def _leave(self) -> None:
+        self._gone = True
+        self._crew.runners.pop(self.row.id, None)
+        self._inbox.clear()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for flight in self._flights.values():
+            flight.drop()
+        self._flights.clear()
+        self.machine.close()
+        if not self._crew.pausing:
+            self._crew.wake.set()
