@@ -70,7 +70,7 @@ class DeadLetters:
                 msgspec.json.decode(result)
             except msgspec.DecodeError as error:
                 raise NotStorable(f"the result is not JSON: {error}", cure="Quote strings: '\"ch_17\"'.") from error
-        raw = None if result is None else Raw(result)
+        raw = records.NULL if result is None else Raw(result)
         await self._act(
             letter_id, "answer", "answered", by, note, lambda no: records.Answered(at, no, by, happened, raw, note)
         )

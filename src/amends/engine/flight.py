@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from amends.engine.current import Current, Forward, _current
 from amends.errors import NotStorable
 from amends.model import keys, records
-from amends.model.codec import failure_of
+from amends.model.failure import failure_of
 from amends.model.records import Fact, Failure, Outcome, Raw
 
 if TYPE_CHECKING:
@@ -129,14 +129,14 @@ class Flight:
         if self._kind == "undo":
             return records.UndoDone(at, pos, self._attempt)
         if self._kind == "check" and value is None:
-            return records.Checked(at, pos, self._attempt, None)
+            return records.Checked(at, pos, self._attempt, False, records.NULL)
         try:
             raw = Raw(self.effect.step.signature.result.encode(value))
         except NotStorable as error:
             path = (self._machine.saga.name, self.effect.step.name, "return", *error.path)
             return self._broke(NotStorable(error.what, path=path, cure=error.cure), "unstorable")
         if self._kind == "check":
-            return records.Checked(at, pos, self._attempt, raw)
+            return records.Checked(at, pos, self._attempt, True, raw)
         return records.StepDone(at, pos, self._attempt, raw)
 
     def _broke(self, error: BaseException, outcome: Outcome | None = None) -> Fact:

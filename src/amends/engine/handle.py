@@ -98,5 +98,5 @@ class Handle(Generic[R_co]):
         paper = read_outcome(row.outcome)
         saga = self._crew.sagas.get(row.saga)
         shape = shape_of(Any) if saga is None else saga.signature.result
-        value = None if paper.result is None else shape.decode(paper.result)
+        value = shape.decode(paper.result) if row.state == "completed" else None
         return Outcome(row.id, row.state, value, paper.cause, paper.kept, paper.letters)

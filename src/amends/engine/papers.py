@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from amends.model.effect import BUSY, Phase
-from amends.model.records import Failure, Kept, Raw
+from amends.model.records import NULL, Failure, Kept, Raw
 from amends.stores.port import Letter
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ ACTS: dict[str, tuple[str, ...]] = {
 class OutcomePaper(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a run stands or ended, as it is kept in the run's row."""
 
-    result: Raw | None = None
+    result: Raw = NULL
     cause: Failure | None = None
     kept: tuple[Kept, ...] = ()
     letters: tuple[str, ...] = ()
@@ -42,8 +42,8 @@ class LetterPaper(msgspec.Struct, frozen=True, omit_defaults=True):
     error: Failure
     waits: str
     acts: tuple[str, ...]
-    args: Raw | None = None
-    result: Raw | None = None
+    args: Raw = NULL
+    result: Raw = NULL
     key: str = ""
     attempts: int = 0
 
@@ -53,7 +53,7 @@ def outcome_of(machine: Machine) -> bytes:
     ended = machine.ended
     return _encoder.encode(
         OutcomePaper(
-            result=ended.result if ended else None,
+            result=ended.result if ended else NULL,
             cause=machine.cause,
             kept=ended.kept if ended else (),
             letters=tuple(f"{machine.run_id}#{number}" for number in sorted(machine.letters)),
@@ -72,7 +72,7 @@ def letter_row(machine: Machine, letter: DeadLettered, at: float) -> Letter:
     paper = LetterPaper(error=letter.error, waits=_waits(machine, letter), acts=ACTS[letter.kind])
     if effect is not None:
         paper = msgspec.structs.replace(
-            paper, args=Raw(effect.args), result=effect.result, key=effect.key, attempts=_attempts(effect)
+            paper, args=Raw(effect.args), result=effect.result or NULL, key=effect.key, attempts=_attempts(effect)
         )
     return Letter(
         machine.run_id,

@@ -12,7 +12,7 @@ from amends.engine import noloop, papers
 from amends.engine.runner import STUMBLE, Runner
 from amends.errors import Diverged, JournalDamaged, LeaseLost, NotStorable, StoreError
 from amends.model import records
-from amends.model.codec import failure_of
+from amends.model.failure import failure_of
 from amends.model.machine import RUN, Machine
 from amends.model.records import DeadLettered, Fact, LetterKind, Record, decode_fact, decode_turn, encode_turn
 from amends.model.replay import replay

@@ -40,6 +40,7 @@ from amends.model.records import (
     UndoBroke,
     UndoDone,
     UndoWanted,
+    given,
 )
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ class Effect:
 
     def _checked(self, fact: Checked) -> Iterator[Decision]:
         self.in_doubt = False
-        if fact.result is not None:
+        if fact.happened:
             self.phase, self.result = Phase.DONE, fact.result
         elif self._may_call_again() and self._calls_left():
             yield from self._call_again()
@@ -290,7 +291,7 @@ class Effect:
         if not fact.happened:
             self.phase, self.in_doubt = Phase.FAILED, False
             return
-        if fact.result is not None:
+        if given(fact.result):
             try:
                 self.step.signature.result.decode(fact.result)
             except NotStorable as error:

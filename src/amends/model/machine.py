@@ -12,7 +12,8 @@ from amends.errors import AmendsError, DefinitionError, IllegalFact, NotStorable
 from amends.model import keys, records
 from amends.model.body import Body, Raised, Receive, Returned, Sleep
 from amends.model.call import Call, Step
-from amends.model.codec import failure_of, shape_of
+from amends.model.codec import shape_of
+from amends.model.failure import failure_of
 from amends.model.effect import IN_FLIGHT, Effect, Phase
 from amends.model.letters import Letters
 from amends.model.records import DeadLettered, Decision, Ended, Fact, Failure, Raw, State
@@ -278,7 +279,7 @@ class Machine:
             effect.step.name,
             error_type=error.type,
             error_message=error.message,
-            error_data=None if error.data is None else shape_of(Any).decode(error.data),
+            error_data=shape_of(Any).decode(error.data),
             attempts=effect.attempt,
             in_doubt=effect.phase is Phase.LETTER,
         )
@@ -319,7 +320,7 @@ class Machine:
         state: State = "completed" if self._direction == "forward" else "partly_compensated" if kept else "compensated"
         if any(effect.phase is Phase.ABANDONED for effect in self.effects.values()):
             state = "abandoned"
-        result = None if self._returned is None else Raw(self._returned)
+        result = records.NULL if self._returned is None else Raw(self._returned)
         self.ended = Ended(state, result, kept)
         self.timers.clear()
         self._out.append(self.ended)

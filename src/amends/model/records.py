@@ -15,6 +15,9 @@ import msgspec
 
 Raw: TypeAlias = msgspec.Raw
 
+NULL = Raw(b"null")
+"""No value."""
+
 Outcome: TypeAlias = Literal["failed", "in_doubt", "unstorable"]
 """How a broken attempt ended: definitely no effect, nobody knows, or done with a result that cannot be kept."""
 
@@ -39,7 +42,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str
     notes: tuple[str, ...] = ()
     traceback: str = ""
-    data: Raw | None = None
+    data: Raw = NULL
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}" if self.message else self.type
@@ -88,11 +91,12 @@ class StepBroke(Fact, frozen=True):
 
 
 class Checked(Fact, frozen=True):
-    """The world was asked whether a step in doubt took effect; `result` is None when it did not."""
+    """The world was asked whether a step in doubt took effect; `result` is what it returned, if it did."""
 
     pos: int
     attempt: int
-    result: Raw | None
+    happened: bool
+    result: Raw
 
 
 class CheckBroke(Fact, frozen=True):
@@ -178,12 +182,12 @@ class Abandoned(Fact, frozen=True):
 
 
 class Answered(Fact, frozen=True):
-    """A person said whether a step in doubt took effect, and with which result."""
+    """A person said whether a step in doubt took effect, and with which result (null: not known)."""
 
     letter: int
     by: str
     happened: bool
-    result: Raw | None
+    result: Raw
     note: str
 
 
@@ -274,7 +278,7 @@ class Ended(Decision, frozen=True):
     """The run is closed: no effect of it is open any more. `result` is the saga's value when it completed."""
 
     state: State
-    result: Raw | None
+    result: Raw
     kept: tuple[Kept, ...]
 
 
@@ -313,7 +317,7 @@ AnyRecord: TypeAlias = AnyFact | AnyDecision
 
 _encoder = msgspec.json.Encoder()
 _turn = msgspec.json.Decoder(list[AnyRecord])
-_fact = msgspec.json.Decoder(AnyFact)  # type: ignore[var-annotated]
+_fact: msgspec.json.Decoder[AnyFact] = msgspec.json.Decoder(AnyFact)
 
 
 def encode_turn(records: list[Record]) -> bytes:
@@ -331,6 +335,11 @@ def encode_fact(fact: Fact) -> bytes:
     return _encoder.encode(fact)
 
 
+def given(raw: Raw) -> bool:
+    """Whether there is a value at all."""
+    return bytes(raw) != b"null"
+
+
 def decode_fact(body: bytes) -> AnyFact:
     """Decode one fact that was posted to a run."""
-    return _fact.decode(body)  # type: ignore[no-any-return]
+    return _fact.decode(body)

@@ -1,0 +1,77 @@
+"""Idempotency keys, fingerprints and luck: all drawn from what is recorded, the same on every machine."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+MOST_DIFFERENCES = 20
+
+
+def step_key(namespace: str, saga: str, run_id: str, pos: int, step: str, args: bytes, generation: int = 0) -> str:
+    """The idempotency key of a step: 32 hexadecimal digits, the same on every attempt and after every crash.
+
+    A BLAKE2b hash (RFC 7693, 16 bytes) of its parts, each with its length in front so that no two splits are alike. It
+    holds no attempt, epoch, process or time. `generation` grows when an effect was undone and is wanted anew.
+    """
+    hasher = blake2b(digest_size=16)
+    for part in (namespace, saga, run_id, str(pos), step, str(generation)):
+        _add(hasher, part.encode())
+    _add(hasher, args)
+    return hasher.hexdigest()
+
+
+def undo_key(key: str) -> str:
+    """The idempotency key of the undo of the step with this key."""
+    return blake2b(b"undo", digest_size=16, key=key.encode()).hexdigest()
+
+
+def luck(seed: bytes, number: int) -> bytes:
+    """The 16 pseudo-random bytes of a draw: the same for the same seed and number."""
+    return blake2b(number.to_bytes(8, "big"), digest_size=16, key=seed[:64]).digest()
+
+
+def luck_float(seed: bytes, number: int) -> float:
+    """A number of at least 0 and below 1 (53 bits)."""
+    return (int.from_bytes(luck(seed, number)[:8], "big") >> 11) / (1 << 53)
+
+
+def luck_uuid(seed: bytes, number: int) -> UUID:
+    """A UUID of version 4 (RFC 9562)."""
+    return UUID(bytes=luck(seed, number), version=4)
+
+
+def diff(old: bytes, new: bytes) -> str:
+    """Where two JSON documents part, a line for each side of each difference."""
+    lines: list[str] = []
+    _differences(msgspec.json.decode(old), msgspec.json.decode(new), "", lines)
+    shown = lines[: 2 * MOST_DIFFERENCES]
+    if len(lines) > len(shown):
+        shown.append(f"… and {(len(lines) - len(shown)) // 2} more")
+    return "\n".join(shown)
+
+
+def _differences(old: Any, new: Any, path: str, lines: list[str]) -> None:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in sorted(old.keys() | new.keys()):
+            _differences(old.get(name, _ABSENT), new.get(name, _ABSENT), f"{path}.{name}" if path else name, lines)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (was, now) in enumerate(zip(old, new, strict=True)):
+            _differences(was, now, f"{path}[{index}]", lines)
+    elif old != new or type(old) is not type(new):
+        lines += [f"- {path}: {_shown(old)}", f"+ {path}: {_shown(new)}"]
+
+
+_ABSENT = object()
+
+
+def _shown(value: Any) -> str:
+    return "(absent)" if value is _ABSENT else msgspec.json.encode(value).decode()[:200]
+
+
+def _add(hasher: blake2b, part: bytes) -> None:
+    hasher.update(len(part).to_bytes(8, "big"))
+    hasher.update(part)
