@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from amends.engine.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from amends.engine.runner import Runner
     from amends.model.saga import Saga
     from amends.stores.port import Run, Store
+
+
+class Driver(Protocol):
+    """Drives one run of this process."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is in flight, neither calls nor writes."""
+        ...
+
+    def look_for_mail(self) -> None:
+        """Fetch what was posted to the run."""
+        ...
+
+    def pause(self) -> None:
+        """Let go of the run; whoever takes over goes on."""
+        ...
 
 
 class Crew:
@@ -36,7 +52,7 @@ class Crew:
         self.max_runs, max_steps, threads = limits
         self.steps = asyncio.Semaphore(max_steps)
         self.threads = Threads(threads)
-        self.runners: dict[str, Runner] = {}
+        self.runners: dict[str, Driver] = {}
         self.pausing = False
         self.wake = asyncio.Event()
         self.adopt_again: Callable[[Run], None] = _nobody

@@ -30,7 +30,12 @@ class DeadLetters:
         self._crew = crew
 
     async def list(
-        self, *, open: bool | None = True, run_id: str | None = None, limit: int = 100, offset: int = 0  # noqa: A002
+        self,
+        *,
+        open: bool | None = True,
+        run_id: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
     ) -> list[Letter]:
         """The letters, oldest first: those that wait (`open=True`), those acted upon (False), or both (None)."""
         return await self._crew.store.letters(LetterQuery(open=open, run_id=run_id, limit=limit, offset=offset))
@@ -75,9 +80,7 @@ class DeadLetters:
             letter_id, "answer", "answered", by, note, lambda no: records.Answered(at, no, by, happened, raw, note)
         )
 
-    async def _act(
-        self, letter_id: str, act: str, acted: str, by: str, note: str, fact: Callable[[int], Fact]
-    ) -> None:
+    async def _act(self, letter_id: str, act: str, acted: str, by: str, note: str, fact: Callable[[int], Fact]) -> None:
         letter = await self.show(letter_id)
         possible = ACTS[letter.kind]
         if act not in possible:

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import msgspec
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from amends.model.records import State
 
 R = TypeVar("R")
+History: TypeAlias = list[list[Record]]
 
 LONGEST_ID = 200
 GRACE = 5.0
@@ -123,7 +124,7 @@ class Engine:
         """The dead letters, and what can be done about them."""
         return DeadLetters(self._crew)
 
-    async def run(self, call: Call[R], *, id: str) -> R:  # noqa: A002 (the field's word)
+    async def run(self, call: Call[R], *, id: str) -> R:
         """Start a run, or join the one that has this id, and wait for its end.
 
         Args:
@@ -142,7 +143,7 @@ class Engine:
         """
         return await (await self.start(call, id=id)).result()
 
-    async def start(self, call: Call[R], *, id: str) -> Handle[R]:  # noqa: A002 (the field's word)
+    async def start(self, call: Call[R], *, id: str) -> Handle[R]:
         """Start a run, or join the one that has this id; it is durable on return. Raises what `run` does on starting."""
         crew = self._crew
         saga = self._registered(call)
@@ -176,7 +177,7 @@ class Engine:
         """The rows of runs, newest first."""
         return await self._crew.store.runs(RunQuery(tuple(states), tuple(sagas), limit, offset))
 
-    async def history(self, run_id: str) -> list[list[Record]]:
+    async def history(self, run_id: str) -> History:
         """A run's journal: the records of each turn. Raises `UnknownRun`, or `JournalDamaged` when a checksum fails."""
         await self._row(run_id)
         return [list[Record](records.decode_turn(turn.body)) for turn in await self._crew.store.journal(run_id)]
@@ -241,7 +242,9 @@ class Engine:
     def _registered(self, call: Call[Any]) -> Saga[..., Any]:
         saga = call.target
         if not isinstance(saga, Saga):
-            raise DefinitionError(f"{call!r} is a call of a step; an engine runs sagas. Put it into an `async def` with @saga.")
+            raise DefinitionError(
+                f"{call!r} is a call of a step; an engine runs sagas. Put it into an `async def` with @saga."
+            )
         if self._sagas.get(saga.name) is not saga:
             raise DefinitionError(
                 f"saga {saga.name!r} is not one of this engine's. Add it: Engine(..., sagas=[{saga.name}]); "
@@ -277,5 +280,3 @@ def _conflict(there: Run, row: Run) -> str:
     if there.saga != row.saga:
         return f"- saga {there.saga}\n+ saga {row.saga}"
     return keys.diff(there.input, row.input)
-
-

@@ -111,9 +111,7 @@ class Flight:
             forward = Forward(effect.key, effect.step.signature.decode(effect.args), effect.in_doubt)
         if self._kind == "undo":
             key = keys.undo_key(effect.key)
-        _current.set(
-            Current(key, self._attempt, machine.run_id, machine.saga.name, effect.step.name, deadline, forward)
-        )
+        _current.set(Current(key, self._attempt, machine.run_id, machine.saga.name, effect.step.name, deadline, forward))
 
     def _ended(self, value: Any, error: BaseException | None) -> None:
         """Turn what came of the call into the one fact about it."""

@@ -20,7 +20,7 @@ from amends.stores.port import Change, LetterQuery, Turn, chain, seal
 
 if TYPE_CHECKING:
     from amends.engine.crew import Crew
-    from amends.stores.port import Mail, Run
+    from amends.stores.port import Letter, Mail, Run
 
 log = logging.getLogger("amends.recovery")
 
@@ -132,7 +132,8 @@ class Recovery:
         facts: list[tuple[int, Fact]] = [(letter.no, decode_fact(letter.body)) for letter in mail]
         acts = [(no, fact) for no, fact in facts if isinstance(fact, records.Retried) and fact.letter in waiting]
         if waiting and not acts:
-            await self._crew.store.commit(_released(row))
+            seen = max((letter.no for letter in mail), default=0)
+            await self._crew.store.commit(msgspec.structs.replace(_released(row), seen_mail=seen))
             return
         now = self._crew.now()
         stalled = records.Stalled(now, "diverged", failure_of(error))
@@ -141,9 +142,7 @@ class Recovery:
         body = encode_turn(turn)
         entry = Turn(len(turns) + 1, body, chain(turns[-1].sum if turns else seal(row), body))
         change = _released(row, letter=papers.stall_row(row.id, row.saga, letter, now))
-        await self._crew.store.commit(
-            msgspec.structs.replace(change, turn=entry, mail=tuple(no for no, _ in acts))
-        )
+        await self._crew.store.commit(msgspec.structs.replace(change, turn=entry, mail=tuple(no for no, _ in acts)))
         log.warning("run %s is parked: %s", row.id, error)
         self._crew.announce(row.id, None)
 
@@ -158,7 +157,7 @@ class Recovery:
         self._crew.announce(row.id, None)
 
 
-def _released(row: Run, letter: papers.Letter | None = None) -> Change:
+def _released(row: Run, letter: Letter | None = None) -> Change:
     """The change that parks a run for a person."""
     outcome = row.outcome
     if letter is not None:

@@ -149,9 +149,7 @@ class Runner:
             mail=mail,
         )
         self._committing = True
-        self._crew.store.commit(change).add_done_callback(
-            lambda done: self._committed(done, entry, turn, decisions)
-        )
+        self._crew.store.commit(change).add_done_callback(lambda done: self._committed(done, entry, turn, decisions))
 
     def _committed(
         self, done: asyncio.Future[None], entry: Turn | None, turn: list[Record], decisions: list[Decision]
@@ -241,6 +239,7 @@ class Runner:
             next_at=until,
             outcome=outcome_of(self.machine) if self._state == "needs_attention" else None,
             release=True,
+            seen_mail=max(self._seen_mail, default=0),
         )
         self._leave()
         self._crew.store.commit(change).add_done_callback(self._parked)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from amends.errors import ForeignAwait, NeverAwaited
 from amends.model import keys
-from amends.model.call import Call, driving
+from amends.model.call import Call
+from amends.model.driving import driving
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
@@ -79,7 +80,10 @@ class Body:
                 asked = self._coroutine.send(value) if error is None else self._coroutine.throw(error)
                 if isinstance(asked, (Call, Sleep, Receive)):
                     return asked
-                value, error = None, ForeignAwait(f"a saga body awaited {asked!r}, which cannot be made durable. {CURE}")
+                value, error = (
+                    None,
+                    ForeignAwait(f"a saga body awaited {asked!r}, which cannot be made durable. {CURE}"),
+                )
         except StopIteration as stop:
             forgotten = self._forgotten()
             return Raised(forgotten) if forgotten else Returned(stop.value)
@@ -97,8 +101,8 @@ class Body:
             self._coroutine.close()
         except KeyboardInterrupt:
             raise
-        except BaseException:  # the run has its cause already; what a `finally` block adds on the way out cannot replace it
-            pass
+        except BaseException:  # the run has its cause already; a `finally` block cannot replace it
+            return
         finally:
             driving.reset(token)
 
@@ -131,13 +135,15 @@ class Body:
 
     def _forgotten(self) -> NeverAwaited | None:
         for call, where in self._unawaited.values():
-            return NeverAwaited(f"{call!r}, made at {where}, was never awaited, so it never happened. Write `await {call!r}`.")
+            return NeverAwaited(
+                f"{call!r}, made at {where}, was never awaited, so it never happened. Write `await {call!r}`."
+            )
         return None
 
 
 def current_body(what: str) -> Body:
     """The body that is being driven; raises `ForeignAwait` outside of one."""
     body = driving.get()
-    if body is None:
+    if not isinstance(body, Body):
         raise ForeignAwait(f"amends.{what}() works in a saga body only. Run the saga in an Engine.")
     return body

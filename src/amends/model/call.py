@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import FunctionType
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeAlias, T
 from amends.errors import DefinitionError
 from amends.model import answers, retry
 from amends.model.definition import register, tolerates_none
+from amends.model.driving import driving
 from amends.model.signature import Signature
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
     from datetime import timedelta
 
-    from amends.model.body import Body
     from amends.model.retry import Errors, Retry
 
 P = ParamSpec("P")
@@ -27,9 +26,6 @@ R_co = TypeVar("R_co", covariant=True)
 
 Idempotent: TypeAlias = bool | Literal["natural"]
 OnRollback: TypeAlias = Literal["undo", "keep"]
-
-driving: ContextVar[Body | None] = ContextVar("amends_driving", default=None)
-"""The saga body that is being driven right now, if any: the machine sets it around each `send`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +48,8 @@ class Call(Generic[R_co]):
 
     async def _just_run(self) -> R_co:
         answer = self.target.function(*self.args, **self.kwargs)
-        return await answer if inspect.isawaitable(answer) else answer
+        value: R_co = await answer if inspect.isawaitable(answer) else answer
+        return value
 
     def __repr__(self) -> str:
         words = [repr(value) for value in self.args] + [f"{name}={value!r}" for name, value in self.kwargs.items()]

@@ -121,7 +121,9 @@ class Effect:
         """Move on by one fact; raises `IllegalFact` when it cannot have happened in this phase."""
         move = TRANSITIONS.get((self.phase, type(fact)))
         if move is None:
-            raise IllegalFact(f"{type(fact).__name__} about step {self.step.name!r} at {self.pos}, which is {self.phase.value}.")
+            raise IllegalFact(
+                f"{type(fact).__name__} about step {self.step.name!r} at {self.pos}, which is {self.phase.value}."
+            )
         if self.phase in IN_FLIGHT and (told := getattr(fact, "attempt", None)) is not None:
             now = self.attempt if self.phase is Phase.CALLING else self.tries
             if told != now:

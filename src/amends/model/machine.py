@@ -13,8 +13,8 @@ from amends.model import keys, records
 from amends.model.body import Body, Raised, Receive, Returned, Sleep
 from amends.model.call import Call, Step
 from amends.model.codec import shape_of
-from amends.model.failure import failure_of
 from amends.model.effect import IN_FLIGHT, Effect, Phase
+from amends.model.failure import failure_of
 from amends.model.letters import Letters
 from amends.model.records import DeadLettered, Decision, Ended, Fact, Failure, Raw, State
 
@@ -211,8 +211,8 @@ class Machine:
             return None
         self._pos = pos
         if isinstance(wanted, Sleep):
-            until = wanted.until if wanted.until is not None else self._body.now + (wanted.seconds or 0.0)
-            self._set_timer(pos, until)
+            wake = wanted.until if wanted.until is not None else self._body.now + (wanted.seconds or 0.0)
+            self._set_timer(pos, wake)
             return None
         until = None if wanted.timeout is None else self._body.now + wanted.timeout
         self._out.append(records.ReceiveWanted(pos, wanted.name, until))
@@ -223,7 +223,9 @@ class Machine:
 
     def _effect(self, pos: int, call: Call[Any]) -> Effect:
         if not isinstance(call.target, Step):
-            raise DefinitionError(f"{call!r}: a saga cannot be awaited within a saga. Start it as a run of its own, in a step.")
+            raise DefinitionError(
+                f"{call!r}: a saga cannot be awaited within a saga. Start it as a run of its own, in a step."
+            )
         args = call.target.signature.encode(call.args, call.kwargs)
         key = keys.step_key(self._namespace, self.saga.name, self.run_id, pos, call.target.name, args)
         return Effect(pos, call.target, key, args, self._letters)

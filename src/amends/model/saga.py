@@ -119,7 +119,7 @@ def sleep_until(instant: datetime) -> Awaitable[None]:
     return Sleep(None, instant.timestamp())
 
 
-def receive(type: type[T], /, *, timeout: float | timedelta | None = None) -> Awaitable[T]:  # noqa: A002 (it is one)
+def receive(type: type[T], /, *, timeout: float | timedelta | None = None) -> Awaitable[T]:
     """Wait for a message of a type, sent by `engine.tell`. Messages told earlier are kept until they are asked for.
 
     Args:
@@ -136,7 +136,7 @@ def receive(type: type[T], /, *, timeout: float | timedelta | None = None) -> Aw
     return Receive(type, message_name(type), limit)
 
 
-def message_name(type: Any) -> str:  # noqa: A002 (it is one)
+def message_name(type: Any) -> str:
     """The name under which messages of a type are told and received."""
     name: str = getattr(type, "__name__", None) or str(type)
     return name
@@ -155,4 +155,3 @@ def random() -> float:
 def uuid() -> UUID:
     """A random UUID (version 4), the same on a replay."""
     return current_body("uuid").uuid()
-

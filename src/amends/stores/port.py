@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkabl
 
 import msgspec
 
+from amends.errors import JournalDamaged
 from amends.model.records import LetterKind, State
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class Change(msgspec.Struct, frozen=True):
 
     `state`, `next_at` and `outcome` are the row's values after the turn. `release` gives the run up: its owner becomes
     None, so that any worker may claim it when `next_at` comes or mail arrives. `touched` is False when the row's
-    values are the same as before the turn, which spares the store an update.
+    values are the same as before the turn, which spares the store an update. `mail` is what the turn took in; a run that
+    is given up while newer mail than `seen_mail` waits is claimable at once.
     """
 
     run_id: str
@@ -112,6 +114,7 @@ class Change(msgspec.Struct, frozen=True):
     touched: bool = True
     letters: tuple[Letter, ...] = ()
     mail: tuple[int, ...] = ()
+    seen_mail: int = 0
 
 
 class RunQuery(msgspec.Struct, frozen=True):
@@ -155,7 +158,7 @@ class Store(Protocol):
         """Wait until all that was asked is written, give up every run, and say that this worker is gone."""
         ...
 
-    async def create(self, run: Run, first: Turn | None, mail: bytes | None = None) -> Run:
+    async def create(self, run: Run, first: Turn | None) -> Run:
         """Write a new run (with its first turn, when the caller drives it at once); durable on return.
 
         When the id is taken, nothing is written and the row that is there is returned instead: compare `seed`.
@@ -220,6 +223,19 @@ def chain(before: bytes, body: bytes) -> bytes:
 def seal(run: Run) -> bytes:
     """Where a run's chain of checksums begins: it covers what never changes in the run's row."""
     return chain(b"", b"\0".join((run.id.encode(), run.saga.encode(), run.seed, run.input)))
+
+
+def verified(run: Run, turns: list[Turn]) -> list[Turn]:
+    """The turns of a run, once every checksum and every number is found right; raises `JournalDamaged`."""
+    total = seal(run)
+    for number, turn in enumerate(turns, start=1):
+        total = chain(total, turn.body)
+        if turn.seq != number or turn.sum != total:
+            raise JournalDamaged(
+                f"turn {number} of run {run.id!r} is not what was written: its checksum does not match. "
+                "Restore the file from a backup; other runs are not affected."
+            )
+    return turns
 
 
 _KINDS = {"sqlite": "amends.stores.sqlite:SQLiteStore"}

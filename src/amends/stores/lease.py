@@ -1,0 +1,71 @@
+"""Who is alive: judged by a counter that each worker raises and the observer's own monotonic clock, never by a wall clock."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+class Watch:
+    """What one observer has seen of the others. `now` is the observer's monotonic clock, in seconds."""
+
+    def __init__(self, lease: float) -> None:
+        self._lease = lease
+        self._seen: dict[str, tuple[int, float]] = {}
+
+    def is_dead(self, worker: str, beat: int | None, born: str, now: float) -> bool:
+        """Whether a worker may lose its runs: it is gone for certain, or its counter stood still for the length of the lease.
+
+        `beat` is None when the worker has given itself up: it has no row any more.
+        """
+        if beat is None or is_gone(born):
+            self._seen.pop(worker, None)
+            return True
+        before = self._seen.get(worker)
+        if before is None or before[0] != beat:
+            self._seen[worker] = (beat, now)
+            return False
+        return now - before[1] >= self._lease
+
+
+def birth() -> str:
+    """Names this process for good: boot, process namespace, process id and start time; empty where that is not known."""
+    return _name_of(os.getpid()) or ""
+
+
+def is_gone(born: str) -> bool:
+    """Whether the process with this name has certainly ended; False when this machine cannot tell."""
+    here, _, pid = _place(), "", born.rpartition("/")[2].partition(":")[0]
+    if not here or not born.startswith(here) or not pid.isdecimal():
+        return False
+    name = _name_of(int(pid))
+    if name is not None:
+        return name != born
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _place() -> str:
+    """The boot and the process namespace that process ids are counted in."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/pid')}/"
+    except OSError:
+        return ""
+
+
+def _name_of(pid: int) -> str | None:
+    place = _place()
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat[stat.rindex(")") + 2 :].split()
+    if not place or fields[0] == "Z":
+        return None if not place else f"{place}{pid}:ended"
+    return f"{place}{pid}:{fields[19]}"

@@ -1,0 +1,1 @@
+"""Numbered SQL files that bring a store from one schema to the next."""
