@@ -39,7 +39,7 @@ class Runner:
         self._crew = crew
         self._seq = seq
         self._sum = total
-        self._state = row.state
+        self._state: records.State = row.state
         self._inbox: list[tuple[Fact, int | None]] = []
         self._flights: dict[int, Flight] = {}
         self._committing = False

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from datetime import timedelta
+from typing import TypeAlias
 
 from amends.errors import DefinitionError
 from amends.model import keys
-
-if TYPE_CHECKING:
-    from datetime import timedelta
 
 Errors: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 
@@ -87,7 +85,7 @@ def seconds(value: float | timedelta, what: str) -> float:
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         amount = float(value)
-    elif hasattr(value, "total_seconds"):
+    elif isinstance(value, timedelta):
         amount = value.total_seconds()
     else:
         raise DefinitionError(f"{what} is {value!r}; give seconds as a number, or a timedelta.")

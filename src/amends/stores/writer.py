@@ -103,7 +103,7 @@ class Writer:
             if beats:
                 self._beat(connection)
             connection.execute("COMMIT")
-        except BaseException:
+        except BaseException:  # nothing of a batch that failed may stay; the error goes on its way
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise

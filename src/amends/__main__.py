@@ -1,0 +1,5 @@
+"""`python -m amends` is `amends`."""
+
+from amends.ops.cli import main
+
+main()
