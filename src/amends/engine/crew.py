@@ -43,6 +43,7 @@ class Crew:
         worker: str,
         wall: Callable[[], float],
         limits: tuple[int, int, int],
+        drive: bool,
     ) -> None:
         self.store = store
         self.sagas = sagas
@@ -53,6 +54,7 @@ class Crew:
         self.steps = asyncio.Semaphore(max_steps)
         self.threads = Threads(threads)
         self.runners: dict[str, Driver] = {}
+        self.drive = drive
         self.pausing = False
         self.wake = asyncio.Event()
         self.adopt_again: Callable[[Run], None] = _nobody
@@ -65,7 +67,7 @@ class Crew:
 
     def slots(self) -> int:
         """How many more runs may be driven here."""
-        return 0 if self.pausing else max(0, self.max_runs - len(self.runners))
+        return 0 if self.pausing or not self.drive else max(0, self.max_runs - len(self.runners))
 
     def watch(self, run_id: str) -> asyncio.Future[BaseException | None]:
         """A future that is done when the run, driven here, closes or needs a person; it holds the live cause."""

@@ -15,6 +15,7 @@ from amends.engine import noloop
 from amends.engine.crew import Crew
 from amends.engine.deadletters import DeadLetters, _me
 from amends.engine.handle import Handle
+from amends.engine.papers import outcome_of
 from amends.engine.recovery import Recovery
 from amends.engine.runner import Runner
 from amends.errors import DefinitionError, EngineClosed, IdempotencyConflict, NotStorable, UnknownRun
@@ -45,6 +46,7 @@ class Engine:
     Args:
         store: the path of an SQLite file (made if it is not there), or a Store.
         sagas: what this engine may drive; runs of other sagas are left alone. Without any, it only looks and posts.
+        drive: False makes an engine that starts runs and waits for them, but leaves the driving to others.
         namespace: goes into every idempotency key; the store's own random identity by default. Give the same one to every
             store from which the same outside world must see the same keys.
         max_runs: how many runs are driven at once; others wait in the store.
@@ -65,6 +67,7 @@ class Engine:
         store: str | os.PathLike[str] | Store,
         *,
         sagas: Iterable[Saga[..., Any]] = (),
+        drive: bool = True,
         namespace: str | None = None,
         max_runs: int = 1000,
         max_steps: int = 256,
@@ -82,6 +85,7 @@ class Engine:
             raise DefinitionError(f"Engine(lease={lease!r}, poll={poll!r}): seconds, more than 0.")
         self._store: Store = store if isinstance(store, Store) else store_at(store, durability=durability)
         self._namespace = namespace
+        self._drive = drive
         self._limits = (max_runs, max_steps, threads)
         self._lease, self._poll, self._wall = lease, poll, wall
         self._open: Crew | None = None
@@ -101,6 +105,7 @@ class Engine:
             worker=worker,
             wall=self._wall,
             limits=self._limits,
+            drive=self._drive,
         )
         self._watching = asyncio.create_task(Recovery(self._open, self._poll).watch())
         return self
@@ -222,6 +227,9 @@ class Engine:
         fact = records.Started(row.created_at)
         decisions = noloop.receive(machine, fact)
         turn: list[Record] = [fact, *decisions]
+        if machine.ended is not None:
+            closed = {"state": machine.state, "outcome": outcome_of(machine), "closed_at": row.created_at}
+            row = msgspec.structs.replace(row, owner=None, **closed)
         body = encode_turn(turn)
         first = Turn(1, body, chain(seal(row), body))
         runner = Runner(crew, row, machine, 1, first.sum)

@@ -59,10 +59,9 @@ async def run(saga: str, given: str, run_id: str | None, timeout: float | None, 
             async with asyncio.timeout(timeout):
                 outcome = await handle.outcome()
         except TimeoutError:
-            screen.aside(f"amends: run {run_id} has not ended after {timeout:g} s; `amends why {run_id}` says what it waits for.")
+            screen.aside(f"amends: run {run_id} has not ended after {timeout:g} s; see `amends why {run_id}`.")
             sys.exit(screen.TIMED_OUT)
-        row = (await engine.list(limit=1)) and await _row(engine, run_id)
-    assert isinstance(row, Run)
+        row = await _row(engine, run_id)
     if as_json:
         screen.show_json({"id": run_id, "state": outcome.state, **msgspec.json.decode(row.outcome or b"{}")})
     elif outcome.state == "completed":
@@ -227,5 +226,3 @@ def _plain(row: Run) -> dict[str, Any]:
         "next_at": row.next_at,
         **msgspec.json.decode(row.outcome or b"{}"),
     }
-
-

@@ -35,6 +35,8 @@ def sagas_of(module_name: str) -> list[Saga[..., Any]]:
     except ModuleNotFoundError as error:
         if error.name is None or not (module_name + ".").startswith(error.name + "."):
             raise
-        raise click.BadParameter(f"there is no module {module_name!r}; it is looked for in {here} and on PYTHONPATH.") from error
+        raise click.BadParameter(
+            f"there is no module {module_name!r}; it is looked for in {here} and on PYTHONPATH."
+        ) from error
     found = [value for value in vars(module).values() if isinstance(value, Saga)]
     return list(dict.fromkeys(found))

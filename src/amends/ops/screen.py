@@ -92,5 +92,3 @@ def reading(store: str) -> Engine:
         aside(f"amends: there is no store {os.fspath(store)!r}. Name it with --store PATH or AMENDS_STORE.")
         sys.exit(5)
     return Engine(store)
-
-

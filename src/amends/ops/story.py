@@ -87,7 +87,7 @@ def _step_done(story: Story, record: r.StepDone | r.Checked, _: float) -> None:
 def _step_broke(story: Story, record: r.StepBroke, _: float) -> None:
     line = story.steps[record.pos]
     line.error = str(record.error)
-    line.outcome = {"failed": "failed", "in_doubt": "in doubt", "unstorable": "done, its result cannot be kept"}[record.outcome]
+    line.outcome = {"failed": "failed", "in_doubt": "in doubt", "unstorable": "done, but not storable"}[record.outcome]
 
 
 def _check_wanted(story: Story, record: r.CheckWanted, _: float) -> None:

@@ -1,0 +1,341 @@
+"""The engine on a real SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amends import (
+    Compensated,
+    DefinitionError,
+    Engine,
+    EngineClosed,
+    IdempotencyConflict,
+    LetterSettled,
+    NeedsAttention,
+    NotStorable,
+    RunClosed,
+    StoreError,
+    UnknownRun,
+)
+from amends.model import saga as saga_module
+from tests.engine import sagas
+from tests.model import shop
+
+SAGAS = [shop.order, shop.three, shop.rooms, shop.patient, shop.falsy, sagas.one, sagas.naps, sagas.listens]
+SAGAS += [sagas.foreign, sagas.forgets, sagas.blocked]
+
+
+def with_engine(path: Path, work: Any, **options: Any) -> Any:
+    async def main() -> Any:
+        async with Engine(path / "a.db", sagas=SAGAS, poll=0.02, **options) as engine:
+            return await work(engine)
+
+    sagas.gate.clear()
+    sagas.here.clear()
+    sagas.seen.clear()
+    try:
+        return asyncio.run(asyncio.wait_for(main(), 20))
+    finally:
+        sagas.gate.set()
+
+
+async def here() -> None:
+    """Until a step says that it is under way."""
+    await asyncio.to_thread(sagas.here.wait, 10)
+
+
+def test_a_run_returns_its_value_and_again_without_working_again(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        assert await engine.run(shop.order("a", "ok"), id="o") == "hold-a-1/ch-ok"
+        done = list(shop.log)
+        assert await engine.run(shop.order("a", "ok"), id="o") == "hold-a-1/ch-ok"
+        assert shop.log == done
+
+    with_engine(tmp_path, work)
+    assert oct(os.stat(tmp_path / "a.db").st_mode & 0o777) == "0o600"
+
+
+def test_a_refusal_is_compensated_with_the_steps_own_error_as_cause(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        with pytest.raises(Compensated) as caught:
+            await engine.run(shop.order("a", "bad"), id="o")
+        assert isinstance(caught.value.__cause__, shop.Declined)
+        assert caught.value.cause.type.endswith("Declined") and caught.value.kept == ()
+        assert shop.log[-1] == "release hold-a-1"
+        with pytest.raises(Compensated):
+            await engine.get("o").result()
+
+    with_engine(tmp_path, work)
+
+
+def test_another_input_under_the_same_id_is_a_conflict_with_a_diff(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        await engine.run(shop.order("a", "ok"), id="o")
+        with pytest.raises(IdempotencyConflict, match='- sku: "a"\n\\+ sku: "b"'):
+            await engine.run(shop.order("b", "ok"), id="o")
+        with pytest.raises(IdempotencyConflict, match="saga"):
+            await engine.run(shop.falsy(1), id="o")
+
+    with_engine(tmp_path, work)
+
+
+def test_two_callers_of_one_id_share_one_run(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        same = [engine.run(shop.order("a", "ok"), id="o") for _ in range(5)]
+        assert set(await asyncio.gather(*same)) == {"hold-a-1/ch-ok"}
+        assert len([line for line in shop.log if line.startswith("reserve")]) == 1
+
+    with_engine(tmp_path, work)
+
+
+@pytest.mark.parametrize("what", ["sleep", "sleep 0", "timeout", "gather", "group", "thread"])
+def test_a_foreign_await_is_refused_with_the_cure_and_leaves_nothing_running(what: str, tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        before = asyncio.all_tasks()
+        with pytest.raises(Compensated) as caught:
+            await engine.run(sagas.foreign(what), id="f")
+        assert caught.value.cause.type == "amends.errors.ForeignAwait"
+        assert "@step" in caught.value.cause.message
+        assert {task for task in asyncio.all_tasks() if not task.done()} <= before
+
+    with_engine(tmp_path, work)
+
+
+def test_a_forgotten_await_is_reported_with_step_and_line(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        with pytest.raises(Compensated, match=r"refuse\(\), made at .*sagas.py:\d+, was never awaited"):
+            await engine.run(sagas.forgets(), id="f")
+
+    with_engine(tmp_path, work)
+
+
+@pytest.mark.parametrize(("which", "type"), [("hang", "TimeoutError"), ("exits", "SystemExit"), ("odd", "Odd")])
+def test_steps_that_behave_badly_end_as_failures(which: str, type: str, tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        with pytest.raises(Compensated) as caught:
+            await engine.run(sagas.one(which), id="x")
+        assert caught.value.cause.type.endswith(type)
+
+    with_engine(tmp_path, work)
+
+
+@pytest.mark.parametrize("which", ["generates", "opaque"])
+def test_a_result_that_cannot_be_kept_needs_a_person_and_is_not_repeated(which: str, tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        with pytest.raises(NeedsAttention) as caught:
+            await engine.run(sagas.one(which), id="x")
+        (letter,) = await engine.dlq.list()
+        assert caught.value.letters == (letter.id,) and letter.kind == "unstorable" and letter.step == which
+        assert sagas.seen == (["opaque"] if which == "opaque" else [])
+        await engine.dlq.resolve(letter.id, note="looked after", by="ann")
+        assert (await ended(engine, "x")) == "compensated"
+
+    with_engine(tmp_path, work)
+
+
+async def ended(engine: Engine, run_id: str) -> str:
+    """The state of a run that a person has just acted upon."""
+    while True:
+        state = (await engine.get(run_id).outcome()).state
+        if state != "needs_attention":
+            return state
+        await asyncio.sleep(0.01)
+
+
+def test_a_cancel_interrupts_the_step_even_one_that_swallows_it(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        handle = await engine.start(sagas.one("stubborn"), id="x")
+        await here()
+        await engine.cancel("x", by="ann", reason="enough")
+        outcome = await handle.outcome()
+        assert outcome.state == "compensated" and outcome.cause is not None
+        assert outcome.cause.message == "cancelled by ann: enough" and sagas.seen == ["cancelled"]
+        with pytest.raises(RunClosed):
+            await engine.cancel("x")
+
+    with_engine(tmp_path, work)
+
+
+def test_a_cancel_does_not_wait_for_a_thread(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        handle = await engine.start(sagas.one("thread"), id="x")
+        await here()
+        await engine.cancel("x", by="ann")
+        assert (await handle.outcome()).state == "compensated"
+
+    with_engine(tmp_path, work)
+
+
+def test_messages_wake_a_parked_run_in_order(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> list[str]:
+        handle = await engine.start(sagas.listens(), id="x")
+        await engine.tell("x", "one", by="ann")
+        await engine.tell_json("x", "str", b'"two"', by="bob")
+        return await handle.result()
+
+    assert with_engine(tmp_path, work) == ["one", "two"]
+
+
+def test_a_sleep_outlives_its_engine(tmp_path: Path) -> None:
+    async def begin(engine: Engine) -> None:
+        await engine.start(sagas.naps(0.3), id="x")
+
+    async def end(engine: Engine) -> str:
+        return await engine.get("x").result()
+
+    with_engine(tmp_path, begin)
+    assert with_engine(tmp_path, end) == "woke"
+
+
+def test_one_slot_is_enough_for_many_runs(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        runs = [engine.run(shop.falsy(n), id=f"r{n}") for n in range(8)]
+        assert await asyncio.gather(*runs) == [[0] * n for n in range(8)]
+
+    with_engine(tmp_path, work, max_runs=1)
+
+
+def test_a_blocked_event_loop_does_not_cost_the_lease(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        async with Engine(tmp_path / "a.db", lease=0.2) as observer:
+            handle = await engine.start(sagas.blocked(), id="b")
+            assert await handle.result() == "through"
+            rows = await observer.list()
+            assert rows[0].epoch == 1
+
+    with_engine(tmp_path, work, lease=0.2)
+
+
+def test_letters_are_acted_upon_once(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        with pytest.raises(NeedsAttention):
+            await engine.run(sagas.one("opaque"), id="x")
+        with pytest.raises(DefinitionError, match="note"):
+            await engine.dlq.resolve("x#1", note=" ")
+        with pytest.raises(NotStorable):
+            await engine.dlq.answer("x#1", happened=True, result=b"{")
+        both = await asyncio.gather(
+            engine.dlq.abandon("x#1", note="let it be", by="ann"),
+            engine.dlq.resolve("x#1", note="done", by="bob"),
+            return_exceptions=True,
+        )
+        (refused,) = [each for each in both if each is not None]
+        assert isinstance(refused, LetterSettled) and "ann" in str(refused)
+        assert await ended(engine, "x") == "abandoned"
+        with pytest.raises(UnknownRun):
+            await engine.dlq.retry("x#9")
+
+    with_engine(tmp_path, work)
+
+
+def test_code_that_diverged_is_parked_and_goes_on_once_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def begin(engine: Engine) -> None:
+        await engine.start(shop.patient(), id="p")
+        while (await engine.list())[0].owner is not None:
+            await asyncio.sleep(0.01)
+
+    async def other() -> list[str]:
+        await shop.bare()
+        return []
+
+    async def diverges(engine: Engine) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(shop.patient, "function", other)
+            await engine.cancel("p", by="ann")
+            outcome = await engine.get("p").outcome()
+            assert outcome.state == "needs_attention"
+            (letter,) = await engine.dlq.list()
+            assert letter.kind == "diverged" and "recorded: StepWanted" in letter.error
+            await engine.dlq.retry(letter.id, by="ann")
+            while [each.id for each in await engine.dlq.list()] != ["p#2"]:
+                await asyncio.sleep(0.01)
+            assert "bare" not in shop.log
+        await engine.dlq.retry("p#2", by="ann")
+        assert await ended(engine, "p") == "compensated"
+
+    with_engine(tmp_path, begin)
+    with_engine(tmp_path, diverges)
+    assert shop.log == ["reserve p", "release hold-p-1"]
+
+
+def test_a_flipped_byte_sets_one_run_aside_and_others_go_on(tmp_path: Path) -> None:
+    async def begin(engine: Engine) -> None:
+        await engine.start(shop.patient(), id="p")
+        await engine.start(shop.patient(), id="q")
+
+    async def end(engine: Engine) -> None:
+        assert (await engine.get("p").outcome()).state == "needs_attention"
+        (letter,) = await engine.dlq.list()
+        assert letter.kind == "damaged" and "turn 1" in letter.error
+        await engine.cancel("q")
+        assert (await engine.get("q").outcome()).state == "compensated"
+
+    with_engine(tmp_path, begin)
+    with sqlite3.connect(tmp_path / "a.db") as db:
+        changed = db.execute("UPDATE turns SET body = CAST(replace(body, 'reserve', 'rezerve') AS BLOB) WHERE run = 1 AND seq = 1")
+        assert changed.rowcount == 1
+    db.close()
+    with_engine(tmp_path, end)
+
+
+def test_wrong_uses_are_refused_clearly(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        with pytest.raises(DefinitionError, match="not one of this engine's"):
+            await engine.run(sagas.forth("x"), id="x")
+        with pytest.raises(DefinitionError, match="a step"):
+            await engine.run(shop.look(), id="x")
+        with pytest.raises(DefinitionError, match="id"):
+            await engine.run(shop.falsy(1), id="")
+        with pytest.raises(NotStorable, match=r"order\.sku"):
+            await engine.run(shop.order("\ud800", "ok"), id="x")
+        with pytest.raises(TypeError):
+            await engine.run(shop.order("a"), id="x")  # type: ignore[call-arg]
+        with pytest.raises(UnknownRun):
+            await engine.tell("nope", "hello")
+        with pytest.raises(EngineClosed):
+            async with engine:
+                pass
+        other: Coroutine[Any, Any, Any] = engine.list()
+        with pytest.raises(EngineClosed, match="loop"):
+            await asyncio.to_thread(asyncio.run, other)
+
+    with_engine(tmp_path, work)
+    with pytest.raises(DefinitionError, match="named 'order'"):
+        Engine("x.db", sagas=[shop.order, saga_module.Saga(shop.order.function, "order", None)])
+    with pytest.raises(DefinitionError, match="max_runs"):
+        Engine("x.db", max_runs=0)
+
+
+@pytest.mark.parametrize("kind", ["directory", "no parent", "not ours", "no database", "newer"])
+def test_files_that_cannot_be_used_are_refused_with_the_cure(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "no parent":
+        path = tmp_path / "none" / "a.db"
+    elif kind == "no database":
+        path.write_bytes(b"hello world, this is not a database at all" * 50)
+    else:
+        with sqlite3.connect(path) as db:
+            db.execute("CREATE TABLE other (x)")
+        db.close()
+    if kind == "newer":
+        path.unlink()
+        asyncio.run(opened(path))
+        with sqlite3.connect(path) as db:
+            db.execute("PRAGMA user_version = 99")
+        db.close()
+    with pytest.raises(StoreError, match=r"\. "):
+        asyncio.run(opened(path))
+
+
+async def opened(path: Path) -> None:
+    async with Engine(path):
+        pass
