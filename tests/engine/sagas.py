@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -168,3 +169,20 @@ async def blocks() -> None:
 async def blocked() -> str:
     await blocks()
     return "through"
+
+
+stop_here = False
+"""Whether the held step stops its own process, as SIGSTOP from outside would."""
+
+
+@step(no_undo="only for its ledger")
+async def hold() -> str:
+    ledger("hold")
+    if stop_here:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return str(os.getpid())
+
+
+@saga
+async def held() -> str:
+    return await hold()

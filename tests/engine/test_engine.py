@@ -279,7 +279,9 @@ def test_a_flipped_byte_sets_one_run_aside_and_others_go_on(tmp_path: Path) -> N
 
     with_engine(tmp_path, begin)
     with sqlite3.connect(tmp_path / "a.db") as db:
-        changed = db.execute("UPDATE turns SET body = CAST(replace(body, 'reserve', 'rezerve') AS BLOB) WHERE run = 1 AND seq = 1")
+        changed = db.execute(
+            "UPDATE turns SET body = CAST(replace(body, 'reserve', 'rezerve') AS BLOB) WHERE run = 1 AND seq = 1"
+        )
         assert changed.rowcount == 1
     db.close()
     with_engine(tmp_path, end)

@@ -77,7 +77,10 @@ def test_the_auditor_finds(name: str, files: tuple[Path, Path]) -> None:
     ("sql", "said"),
     [
         ("UPDATE runs SET state = 'running' WHERE no = 1", "still running"),
-        ("UPDATE turns SET body = CAST(replace(body, 'lamp', 'limp') AS BLOB) WHERE run = 1 AND seq = 1", "is not what was written"),
+        (
+            "UPDATE turns SET body = CAST(replace(body, 'lamp', 'limp') AS BLOB) WHERE run = 1 AND seq = 1",
+            "is not what was written",
+        ),
         ("UPDATE letters SET acted = NULL", "dead letters are open"),
         ("DELETE FROM turns WHERE run = 2", "has no journal"),
     ],

@@ -47,7 +47,7 @@ class Runner:
         self._gone = False
         self._seen_mail: set[int] = set()
         self._alarm: asyncio.TimerHandle | None = None
-        self._errand: asyncio.Task[None] | None = None
+        self._fetching: asyncio.Task[None] | None = None
 
     def tell(self, fact: Fact, mail: int | None = None) -> None:
         """Take in a fact; the next turn decides about it."""
@@ -57,14 +57,17 @@ class Runner:
 
     def look_for_mail(self) -> None:
         """Fetch what was posted to the run."""
-        if not self._gone and (self._errand is None or self._errand.done()):
-            self._errand = self._crew.loop.create_task(self._fetch_mail())
+        if not self._gone and self._fetching is None:
+            self._fetching = self._crew.loop.create_task(self._fetch_mail())
 
     async def _fetch_mail(self) -> None:
         try:
             self.take_mail(await self._crew.store.mail(self.row.id))
         except StoreError as error:
             log.warning("mail of run %s could not be read, it is tried again: %s", self.row.id, error)
+        finally:
+            self._fetching = None
+        self._rest()
 
     def take_mail(self, letters: list[Mail]) -> None:
         """Turn mail into facts; a run that is parked for its code takes only what a person says about that."""
@@ -91,7 +94,7 @@ class Runner:
     @property
     def at_rest(self) -> bool:
         """Whether nothing is in flight, neither calls nor writes."""
-        return not self._flights and not self._committing and not self._inbox
+        return not (self._flights or self._committing or self._inbox or self._fetching)
 
     # ── a turn ──────────────────────────────────────────────────────────────────────────────────
 
