@@ -1,0 +1,182 @@
+"""A store in memory, for tests: it keeps every promise of the port but durability, and reads like its specification."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from amends.errors import EngineClosed, LeaseLost, LetterSettled, RunClosed, UnknownRun
+from amends.model.records import CLOSED
+from amends.stores.port import Act, Change, Letter, LetterQuery, Mail, Run, RunQuery, Turn, verified
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Shelf:
+    """What several workers' stores share: the data, and who is alive."""
+
+    def __init__(self) -> None:
+        self.identity = secrets.token_hex(16)
+        self.runs: dict[str, Run] = {}
+        self.turns: dict[str, list[Turn]] = {}
+        self.letters: dict[tuple[str, int], Letter] = {}
+        self.mail: list[Mail] = []
+        self.posted = 0
+        self.alive: set[str] = set()
+
+
+class MemoryStore:
+    """One worker's view of a shelf; stores on the same shelf see the same runs."""
+
+    def __init__(self, shelf: Shelf | None = None) -> None:
+        self.shelf = shelf or Shelf()
+        self._worker = ""
+
+    async def open(self, worker: str, *, lease: float) -> str:
+        """See `Store.open`; a worker in memory lives until it is closed or silenced, however long its lease."""
+        self._worker = worker
+        self.shelf.alive.add(worker)
+        return self.shelf.identity
+
+    def silence(self) -> None:
+        """Let the others see this worker as dead, as if it had stood still for the length of its lease."""
+        self.shelf.alive.discard(self._worker)
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        for run in self._mine():
+            due = run.next_at if run.state == "needs_attention" else 0.0
+            self.shelf.runs[run.id] = replace(run, owner=None, next_at=due)
+        self.shelf.alive.discard(self._worker)
+        self._worker = ""
+
+    async def create(self, run: Run, first: Turn | None) -> Run:
+        """See `Store.create`."""
+        self._check_open()
+        there = self.shelf.runs.get(run.id)
+        if there is not None:
+            return there
+        self.shelf.runs[run.id] = run
+        self.shelf.turns[run.id] = [] if first is None else [first]
+        return run
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        """See `Store.commit`."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            self._check_open()
+            self._commit(change)
+        except (LeaseLost, EngineClosed) as refused:
+            done.set_exception(refused)
+        else:
+            done.set_result(None)
+        return done
+
+    def _commit(self, change: Change) -> None:
+        run, turns = self.shelf.runs[change.run_id], self.shelf.turns[change.run_id]
+        fenced = (run.epoch, run.owner) != (change.epoch, self._worker)
+        if fenced or (change.turn is not None and change.turn.seq != len(turns) + 1):
+            raise LeaseLost(f"run {change.run_id!r} is driven by another worker; epoch {change.epoch} is over.")
+        if change.turn is not None:
+            turns.append(change.turn)
+        if change.turn is None or change.touched or change.release:
+            waiting = [mail.no for mail in self.shelf.mail if mail.run_id == run.id and mail.no not in change.mail]
+            unseen = change.release and change.closed_at is None and max(waiting, default=0) > change.seen_mail
+            self.shelf.runs[run.id] = replace(
+                run,
+                state=change.state,
+                next_at=0.0 if unseen else change.next_at,
+                outcome=change.outcome,
+                closed_at=change.closed_at,
+                owner=None if change.release else self._worker,
+            )
+        for letter in change.letters:
+            self.shelf.letters[letter.run_id, letter.no] = letter
+        self.shelf.mail = [mail for mail in self.shelf.mail if mail.no not in change.mail]
+
+    async def post(self, run_id: str, body: bytes, act: Act | None = None) -> None:
+        """See `Store.post`."""
+        self._check_open()
+        run = self.shelf.runs.get(run_id)
+        if run is None:
+            raise UnknownRun(f"there is no run {run_id!r}.")
+        if run.state in CLOSED:
+            raise RunClosed(f"run {run_id!r} has ended: it is {run.state}, and takes no more messages.")
+        if act is not None:
+            self._settle(run_id, act)
+        self.shelf.posted += 1
+        self.shelf.mail.append(Mail(self.shelf.posted, run_id, body))
+        if run.owner is None:
+            self.shelf.runs[run_id] = replace(run, next_at=0.0)
+
+    def _settle(self, run_id: str, act: Act) -> None:
+        letter = self.shelf.letters.get((run_id, act.no))
+        if letter is None:
+            raise UnknownRun(f"there is no dead letter {run_id}#{act.no}.")
+        if letter.acted is not None:
+            raise LetterSettled(f"letter {letter.id} was {letter.acted} by {letter.by} already; nothing was done.")
+        settled = replace(letter, acted=act.acted, by=act.by, note=act.note, acted_at=act.at)
+        self.shelf.letters[run_id, act.no] = settled
+
+    async def mail(self, run_id: str) -> list[Mail]:
+        """See `Store.mail`."""
+        return [mail for mail in self.shelf.mail if mail.run_id == run_id]
+
+    async def mailed(self) -> list[str]:
+        """See `Store.mailed`."""
+        waiting = {mail.run_id for mail in self.shelf.mail}
+        return [run.id for run in self._mine() if run.id in waiting]
+
+    async def claim(self, sagas: Sequence[str], *, now: float, limit: int) -> list[Run]:
+        """See `Store.claim`."""
+        self._check_open()
+        taken = [run for run in self.shelf.runs.values() if run.saga in sagas and self._is_free(run, now)][:limit]
+        for run in taken:
+            self.shelf.runs[run.id] = replace(run, owner=self._worker, epoch=run.epoch + 1)
+        return [self.shelf.runs[run.id] for run in taken]
+
+    def _is_free(self, run: Run, now: float) -> bool:
+        if run.owner is None:
+            return run.next_at is not None and run.next_at <= now
+        return run.owner not in self.shelf.alive
+
+    async def run(self, run_id: str) -> Run | None:
+        """See `Store.run`."""
+        return self.shelf.runs.get(run_id)
+
+    async def journal(self, run_id: str) -> list[Turn]:
+        """See `Store.journal`."""
+        run = self.shelf.runs.get(run_id)
+        if run is None:
+            raise UnknownRun(f"there is no run {run_id!r}.")
+        return verified(run, list(self.shelf.turns[run_id]))
+
+    async def runs(self, query: RunQuery) -> list[Run]:
+        """See `Store.runs`."""
+        found = [
+            run
+            for run in reversed(self.shelf.runs.values())
+            if (not query.states or run.state in query.states) and (not query.sagas or run.saga in query.sagas)
+        ]
+        return found[query.offset : query.offset + query.limit]
+
+    async def letters(self, query: LetterQuery) -> list[Letter]:
+        """See `Store.letters`."""
+        found = [
+            letter
+            for letter in self.shelf.letters.values()
+            if query.open in (None, letter.acted is None) and query.run_id in (None, letter.run_id)
+        ]
+        found.sort(key=lambda letter: (letter.opened_at, letter.no))
+        return found[query.offset : query.offset + query.limit]
+
+    def _mine(self) -> list[Run]:
+        return [run for run in self.shelf.runs.values() if run.owner == self._worker]
+
+    def _check_open(self) -> None:
+        if not self._worker:
+            raise EngineClosed("the store is not open.")
