@@ -33,6 +33,9 @@ def in_sqlite(folder: Path) -> tuple[Pair, Callable[[Store], Awaitable[None]]]:
     return (SQLiteStore(folder / "a.db"), SQLiteStore(folder / "a.db")), die
 
 
+Make = Callable[[Path], tuple[Pair, Callable[[Store], Awaitable[None]]]]
+
+
 @pytest.mark.parametrize("make", [in_memory, in_sqlite])
 @pytest.mark.parametrize("check", checks(), ids=lambda check: check.__name__)
 def test_promise(

@@ -51,7 +51,7 @@ class Shape:
         if kind is self._exact and kind is not str and (kind is bool or -(2**63) <= value < 2**63):
             return _encoder.encode(value), value
         try:
-            raw = _encoder.encode(value)
+            raw = _written(value)
             twin = self._decoder.decode(raw)
             well = len(raw) <= MAX_SIZE and same(value, twin, MAX_DEPTH)
         except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError, AttributeError) as error:
@@ -82,6 +82,16 @@ class Shape:
     def _mismatch(self, value: Any, why: Exception | None) -> str:
         because = f" ({why})" if why else ""
         return f"a {type(value).__qualname__} does not come back as it is from {self._name}{because}"
+
+
+def _written(value: Any) -> bytes:
+    """Canonical JSON. The encoder orders names only where all keys are text; other keys are made text first."""
+    try:
+        return _encoder.encode(value)
+    except TypeError as error:
+        if "str keys" not in str(error):
+            raise
+        return _encoder.encode(msgspec.to_builtins(value, str_keys=True, order="deterministic", enc_hook=foreign.encode))
 
 
 def _cure(what: str, plain: bool) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 Where: TypeAlias = tuple[str | int, ...]
 
-_ATOMS = frozenset({str, int, bool, bytes, type(None)})
+_ATOMS = frozenset({str, bool, bytes, type(None)})
 
 
 def same(value: Any, twin: Any, depth: int) -> bool:
@@ -22,6 +22,8 @@ def same(value: Any, twin: Any, depth: int) -> bool:
         return kind is int and type(twin) is float and value == twin
     if kind in _ATOMS:
         return bool(value == twin)
+    if kind is int:
+        return -(2**63) <= value < 2**64 and value == twin
     if kind is float:
         return math.isfinite(value) and value == twin
     if isinstance(value, dict):
