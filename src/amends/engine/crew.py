@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from amends.engine.threads import Threads
@@ -10,12 +11,24 @@ from amends.engine.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from amends.model.records import State
     from amends.model.saga import Saga
     from amends.stores.port import Run, Store
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How a run stands, as it was just made durable here; `cause` is the exception itself, if it was raised here."""
+
+    state: State
+    outcome: bytes | None
+    cause: BaseException | None = None
+
+
 class Driver(Protocol):
     """Drives one run of this process."""
+
+    row: Run
 
     @property
     def at_rest(self) -> bool:
@@ -58,7 +71,7 @@ class Crew:
         self.pausing = False
         self.wake = asyncio.Event()
         self.adopt_again: Callable[[Run], None] = _nobody
-        self._watchers: dict[str, list[asyncio.Future[BaseException | None]]] = {}
+        self._watchers: dict[str, list[asyncio.Future[Seen]]] = {}
         self._anchor = wall() - self.loop.time()
 
     def now(self) -> float:
@@ -69,17 +82,17 @@ class Crew:
         """How many more runs may be driven here."""
         return 0 if self.pausing or not self.drive else max(0, self.max_runs - len(self.runners))
 
-    def watch(self, run_id: str) -> asyncio.Future[BaseException | None]:
-        """A future that is done when the run, driven here, closes or needs a person; it holds the live cause."""
-        future: asyncio.Future[BaseException | None] = self.loop.create_future()
+    def watch(self, run_id: str) -> asyncio.Future[Seen]:
+        """A future that is done when the run, driven here, closes or needs a person."""
+        future: asyncio.Future[Seen] = self.loop.create_future()
         self._watchers.setdefault(run_id, []).append(future)
         return future
 
-    def announce(self, run_id: str, cause: BaseException | None) -> None:
+    def announce(self, run_id: str, seen: Seen) -> None:
         """Tell those who watch a run that there is something to see."""
         for future in self._watchers.pop(run_id, ()):
             if not future.done():
-                future.set_result(cause)
+                future.set_result(seen)
 
     def poke(self, run_id: str) -> None:
         """There is mail for a run: its driver looks at once, or somebody claims it."""

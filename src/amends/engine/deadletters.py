@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -104,6 +103,8 @@ def _need(note: str, act: str, what: str) -> None:
 
 
 def _me() -> str:
+    import getpass  # only when it is asked for: it is slow to import
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):

@@ -169,7 +169,8 @@ class Engine:
         there = await self._begin(row, saga) if mine else await crew.store.create(row, None)
         if (there.saga, there.input) != (row.saga, row.input):
             raise IdempotencyConflict(id, _conflict(there, row))
-        crew.wake.set()
+        if not mine:
+            crew.wake.set()
         return Handle(crew, id)
 
     def get(self, run_id: str) -> Handle[Any]:

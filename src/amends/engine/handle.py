@@ -12,7 +12,7 @@ from amends.model.codec import shape_of
 from amends.model.records import CLOSED, Failure, Kept, State
 
 if TYPE_CHECKING:
-    from amends.engine.crew import Crew
+    from amends.engine.crew import Crew, Seen
     from amends.stores.port import Run
 
 R_co = TypeVar("R_co", covariant=True)
@@ -40,6 +40,7 @@ class Handle(Generic[R_co]):
         self.id = run_id
         self._crew = crew
         self._cause: BaseException | None = None
+        self._saga = ""
 
     def __repr__(self) -> str:
         return f"<run {self.id}>"
@@ -60,18 +61,23 @@ class Handle(Generic[R_co]):
         """
         pause = LOOK_FIRST
         while True:
-            watch = self._crew.watch(self.id) if self.id in self._crew.runners else None
+            if self.id in self._crew.runners:
+                seen = await self._watch()
+                if seen is not None:
+                    self._cause = seen.cause
+                    return self._read(self._saga, seen.state, seen.outcome)
             row = await self._row()
             if row.state in CLOSED or row.state == "needs_attention":
-                if watch is not None and watch.done() and not watch.cancelled():
-                    self._cause = watch.result()
-                return self._read(row)
-            if watch is None:
-                await asyncio.sleep(pause)
-                pause = min(LOOK_MOST, pause * 2)
-            else:
-                done, _ = await asyncio.wait([watch], timeout=LOOK_MOST)
-                self._cause = watch.result() if done else None
+                return self._read(row.saga, row.state, row.outcome)
+            await asyncio.sleep(pause)
+            pause = min(LOOK_MOST, pause * 2)
+
+    async def _watch(self) -> Seen | None:
+        """Wait for a run that is driven here; None when that may have changed."""
+        watch = self._crew.watch(self.id)
+        self._saga = self._crew.runners[self.id].row.saga
+        done, _ = await asyncio.wait([watch], timeout=LOOK_MOST)
+        return watch.result() if done else None
 
     async def result(self) -> R_co:
         """Wait for the end, and return the saga's value.
@@ -94,9 +100,9 @@ class Handle(Generic[R_co]):
             raise UnknownRun(f"there is no run {self.id!r} in this store. `amends ps` lists those that are there.")
         return row
 
-    def _read(self, row: Run) -> Outcome[R_co]:
-        paper = read_outcome(row.outcome)
-        saga = self._crew.sagas.get(row.saga)
+    def _read(self, saga_name: str, state: State, outcome: bytes | None) -> Outcome[R_co]:
+        paper = read_outcome(outcome)
+        saga = self._crew.sagas.get(saga_name)
         shape = shape_of(Any) if saga is None else saga.signature.result
-        value = shape.decode(paper.result) if row.state == "completed" else None
-        return Outcome(row.id, row.state, value, paper.cause, paper.kept, paper.letters)
+        value = shape.decode(paper.result) if state == "completed" else None
+        return Outcome(self.id, state, value, paper.cause, paper.kept, paper.letters)

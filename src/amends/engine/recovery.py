@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from amends.engine import noloop, papers
+from amends.engine.crew import Seen
 from amends.engine.runner import STUMBLE, Runner
 from amends.errors import Diverged, JournalDamaged, LeaseLost, NotStorable, StoreError
 from amends.model import records
@@ -144,7 +145,7 @@ class Recovery:
         change = _released(row, letter=papers.stall_row(row.id, row.saga, letter, now))
         await self._crew.store.commit(msgspec.structs.replace(change, turn=entry, mail=tuple(no for no, _ in acts)))
         log.warning("run %s is parked: %s", row.id, error)
-        self._crew.announce(row.id, None)
+        self._crew.announce(row.id, Seen(change.state, change.outcome))
 
     async def _quarantine(self, row: Run, error: JournalDamaged) -> None:
         """Park a run whose journal cannot be trusted; nothing can be added to it."""
@@ -152,9 +153,10 @@ class Recovery:
         known = await self._crew.store.letters(LetterQuery(open=None, run_id=row.id, limit=1000))
         number = next((letter.no for letter in known if letter.kind == kind), len(known) + 1)
         letter = DeadLettered(number, RUN, kind, failure_of(error))
-        await self._crew.store.commit(_released(row, letter=papers.stall_row(row.id, row.saga, letter, self._crew.now())))
+        change = _released(row, letter=papers.stall_row(row.id, row.saga, letter, self._crew.now()))
+        await self._crew.store.commit(change)
         log.error("run %s is set aside: %s", row.id, error)
-        self._crew.announce(row.id, None)
+        self._crew.announce(row.id, Seen(change.state, change.outcome))
 
 
 def _released(row: Run, letter: Letter | None = None) -> Change:

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from amends.engine import noloop, telemetry
+from amends.engine.crew import Seen
 from amends.engine.flight import Flight, Interrupted
 from amends.engine.papers import letter_row, outcome_of
 from amends.errors import IllegalFact, LeaseLost, StoreError
@@ -179,7 +180,7 @@ class Runner:
             if self.machine.stalled is False and any(isinstance(record, records.Retried) for record in turn):
                 self.look_for_mail()
         if self._state in CLOSED or self._state == "needs_attention":
-            self._crew.announce(self.row.id, self.machine.live_cause)
+            self._crew.announce(self.row.id, Seen(self._state, outcome_of(self.machine), self.machine.live_cause))
         self._schedule()
         self._rest()
 
@@ -272,5 +273,5 @@ class Runner:
             flight.drop()
         self._flights.clear()
         self.machine.close()
-        if not self._crew.pausing:
-            self._crew.wake.set()
+        if self._crew.slots() == 1:
+            self._crew.wake.set()  # there was no room until now
