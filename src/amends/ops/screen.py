@@ -47,7 +47,7 @@ Command = Callable[..., Any]
 
 def out() -> Console:
     """Where data goes. Piped, it is as wide as it needs to be, so that nothing is cut."""
-    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False, width=None if sys.stdout.isatty() else 200)
+    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False, width=None if sys.stdout.isatty() else 4000)
 
 
 def aside(text: str) -> None:
