@@ -107,7 +107,7 @@ VALUES: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "value"), VALUES, ids=str)
+@pytest.mark.parametrize(("annotation", "value"), VALUES, ids=[str(number) for number in range(len(VALUES))])
 def test_comes_back_as_it_was(annotation: Any, value: Any) -> None:
     shape = shape_of(annotation)
     back = shape.decode(shape.encode(value))

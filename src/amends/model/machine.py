@@ -249,7 +249,7 @@ class Machine:
             self._turn_back("failed", failure_of(refused), refused)
             return
         self.timers.pop(RUN, None)
-        self._try_to_end()
+        self._go_on()
 
     def _describe(self, error: BaseException) -> Failure:
         """The original failure: of a step that was given up, the step's own error."""
@@ -268,8 +268,10 @@ class Machine:
             return
         if self._direction == "forward" and effect.pos == self._pos and isinstance(self._waits, Call):
             self._deliver(effect)
-        else:
-            self._go_on()
+            return
+        if effect.phase is Phase.DONE:
+            self._to_undo.append(effect)  # the body never had this result: what was found done is undone
+        self._go_on()
 
     def _deliver(self, effect: Effect) -> None:
         if effect.phase is Phase.DONE:

@@ -23,7 +23,7 @@ def same(value: Any, twin: Any, depth: int) -> bool:
     if kind in _ATOMS:
         return bool(value == twin)
     if kind is int:
-        return -(2**63) <= value < 2**64 and value == twin
+        return bool(-(2**63) <= value < 2**64 and value == twin)
     if kind is float:
         return math.isfinite(value) and value == twin
     if isinstance(value, dict):

@@ -20,7 +20,7 @@ from amends.stores.port import Act, Change, Letter, LetterQuery, Run, RunQuery, 
 Pair: TypeAlias = tuple[Store, Store]
 Check: TypeAlias = Callable[[Pair, Callable[[Store], Awaitable[None]]], Awaitable[None]]
 
-LEASE = 0.2
+LEASE = 0.4
 
 
 def checks() -> list[Check]:
