@@ -124,8 +124,8 @@ class Demo:
     def _start_worker(self) -> Child:
         return self._spawn(["-m", "amends.ops.demo.worker", str(self.store)])
 
-    def _spawn(self, command: list[str], **options: Any) -> Child:
-        child = subprocess.Popen([sys.executable, *command], env=self._environment, start_new_session=True, **options)
+    def _spawn(self, command: list[str], stdout: int | None = None) -> Child:
+        child = subprocess.Popen([sys.executable, *command], env=self._environment, start_new_session=True, stdout=stdout)
         self._children.append(child)
         return child
 
