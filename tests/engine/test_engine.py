@@ -194,6 +194,35 @@ def test_a_sleep_outlives_its_engine(tmp_path: Path) -> None:
     assert with_engine(tmp_path, end) == "woke"
 
 
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_jump_of_the_wall_clock_stalls_nobody(jump: float, tmp_path: Path) -> None:
+    wall = [1_800_000_000.0]
+
+    async def work(engine: Engine) -> None:
+        handle = await engine.start(sagas.naps(0.1), id="x")
+        wall[0] += jump
+        assert await handle.result() == "woke"
+        (row,) = await engine.list()
+        assert row.closed_at is not None and 0.1 <= row.closed_at - row.created_at < 20
+
+    with_engine(tmp_path, work, wall=lambda: wall[0])
+
+
+def test_input_that_no_longer_fits_parks_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def queue() -> None:
+        async with Engine(tmp_path / "a.db", sagas=[sagas.naps], drive=False) as client:
+            await client.start(sagas.naps(0.0), id="x")
+
+    async def work(engine: Engine) -> None:
+        assert (await engine.get("x").outcome()).state == "needs_attention"
+        (letter,) = await engine.dlq.list()
+        assert letter.kind == "diverged" and "seconds" in letter.error
+
+    asyncio.run(queue())
+    monkeypatch.setattr(sagas.naps, "signature", shop.falsy.signature)
+    with_engine(tmp_path, work)
+
+
 def test_one_slot_is_enough_for_many_runs(tmp_path: Path) -> None:
     async def work(engine: Engine) -> None:
         runs = [engine.run(shop.falsy(n), id=f"r{n}") for n in range(8)]

@@ -78,6 +78,25 @@ async def find_wire(cents: int) -> str | None:
     return None
 
 
+@step(idempotent=False, retry=Retry(attempts=3, jitter=0.0))
+async def fax(text: str) -> str:
+    return text
+
+
+@fax.undo
+async def unfax(sent: str) -> None: ...
+
+
+@fax.check
+async def find_fax(text: str) -> str | None:
+    return None
+
+
+@saga
+async def faxes(text: str) -> str:
+    return await fax(text)
+
+
 @step(no_undo="nothing to undo")
 def look() -> int:
     return 0

@@ -299,6 +299,43 @@ def test_what_cannot_have_happened_is_refused_and_changes_nothing() -> None:
     assert names(world.done(1, "h")) == ["StepWanted"]
 
 
+def test_a_step_that_is_not_idempotent_is_checked_before_it_is_called_again() -> None:
+    world = World(shop.faxes("x"))
+    world.start()
+    (check,) = world.crash()
+    assert check == r.CheckWanted(1, 1)
+    (again,) = world.tell(r.Checked(world.now, 1, 1, False, r.NULL))
+    assert again == r.RetryWanted(1, 2)
+    assert names(world.broke(1, "in_doubt", again=True, attempt=2)) == ["CheckWanted"]
+    assert world.tell(r.CheckBroke(world.now, 1, 1, r.Failure("Down", ""), False))[0].letter == 1  # type: ignore[attr-defined]
+
+
+def test_a_call_that_kills_its_worker_is_given_up() -> None:
+    world = World(shop.wires(3))
+    world.start()
+    for _ in range(9):
+        assert names(world.crash()) == ["RetryWanted"]
+    assert names(world.crash()) == ["CheckWanted"]
+
+
+def test_crashes_do_not_spend_attempts() -> None:
+    world = World(shop.wires(3))
+    world.start()
+    for _ in range(5):
+        world.crash()
+    assert names(world.broke(1, "in_doubt", again=True, attempt=6)) == ["TimerWanted"]
+
+
+def test_what_is_found_after_the_body_went_on_is_undone() -> None:
+    world = World(shop.wires(3))
+    world.start()
+    world.broke(1, "unstorable")
+    assert world.machine.state == "needs_attention"
+    (undo,) = world.tell(r.Answered(world.now, 1, "ann", True, r.Raw(b'"w-3"'), ""))
+    assert isinstance(undo, r.UndoWanted)
+    assert names(world.undone(1)) == ["Ended"]
+
+
 def test_ten_thousand_undos_are_decided_in_linear_time() -> None:
     """Counts transitions, not seconds: each undo looks at one effect."""
     world = World(shop.falsy(2_000))

@@ -68,6 +68,7 @@ class Crew:
         self.threads = Threads(threads)
         self.runners: dict[str, Driver] = {}
         self.drive = drive
+        self.starting = 0
         self.pausing = False
         self.wake = asyncio.Event()
         self.adopt_again: Callable[[Run], None] = _nobody
@@ -80,7 +81,7 @@ class Crew:
 
     def slots(self) -> int:
         """How many more runs may be driven here."""
-        return 0 if self.pausing or not self.drive else max(0, self.max_runs - len(self.runners))
+        return 0 if self.pausing or not self.drive else max(0, self.max_runs - len(self.runners) - self.starting)
 
     def watch(self, run_id: str) -> asyncio.Future[Seen]:
         """A future that is done when the run, driven here, closes or needs a person."""

@@ -234,7 +234,11 @@ class Engine:
         body = encode_turn(turn)
         first = Turn(1, body, chain(seal(row), body))
         runner = Runner(crew, row, machine, 1, first.sum)
-        there = await crew.store.create(row, first)
+        crew.starting += 1
+        try:
+            there = await crew.store.create(row, first)
+        finally:
+            crew.starting -= 1
         if there.seed != row.seed:
             machine.close()
             return there

@@ -87,6 +87,9 @@ class Recovery:
         except StoreError as error:
             log.error("run %s could not be taken up, and is tried again: %s", row.id, error)
             self._crew.loop.call_later(STUMBLE, self._adopt_soon, row)
+        except Exception:  # whatever it is, the run is not forgotten
+            log.exception("run %s could not be taken up, and is tried again", row.id)
+            self._crew.loop.call_later(STUMBLE, self._adopt_soon, row)
 
     async def _bring_back(self, row: Run) -> None:
         crew = self._crew
@@ -99,7 +102,7 @@ class Recovery:
         story = [list[Record](decode_turn(turn.body)) for turn in turns]
         machine = Machine(crew.sagas[row.saga], row.id, row.input, seed=row.seed, namespace=crew.namespace)
         try:
-            self._replay(machine, story)
+            self._replay(machine, row.input, story)
         except Diverged as diverged:
             machine.close()
             await self._stall(row, turns, story, mail, diverged)
@@ -115,8 +118,9 @@ class Recovery:
         runner.take_mail(mail)
         runner.settle_in()
 
-    def _replay(self, machine: Machine, story: list[list[Record]]) -> None:
+    def _replay(self, machine: Machine, row_input: bytes, story: list[list[Record]]) -> None:
         try:
+            machine.saga.signature.decode(row_input)
             with noloop.out_of_reach():
                 replay(machine, story)
         except NotStorable as error:

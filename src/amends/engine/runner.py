@@ -120,6 +120,9 @@ class Runner:
             except IllegalFact as illegal:
                 log.warning("run %s: %s", self.row.id, illegal)
                 continue
+            except Exception as error:  # nothing of this turn is written; the run is taken up again from its journal
+                self._stumble(error)
+                return
             turn.append(fact)
             turn.extend(decided)
             decisions.extend(decided)

@@ -26,7 +26,7 @@ from amends.ops.demo.report import report
 STUCK = 5
 """The order whose parcel is refused and whose refund keeps failing."""
 
-PATIENCE = 90.0
+PATIENCE = 55.0
 """Seconds after which something is wrong."""
 
 Child = subprocess.Popen[bytes]

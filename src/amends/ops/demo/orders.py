@@ -43,6 +43,12 @@ def post(op: str, order: str) -> str:
     return str(answer["id"])
 
 
+def find() -> str | None:
+    """Ask the world what it did under the key of the step that is in doubt."""
+    status, answer = _talk("GET", f"/find/{current().key}")
+    return str(answer["id"]) if status == 200 else None
+
+
 def _talk(method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
     connection = http.client.HTTPConnection("127.0.0.1", int(os.environ["AMENDS_DEMO_PORT"]), timeout=5)
     try:
@@ -65,6 +71,12 @@ def release(hold: str) -> None:
     post("release", current().forward.args["order"])  # type: ignore[union-attr]
 
 
+@reserve.check
+def find_hold(order: str, sku: str) -> str | None:
+    """Were they put aside?"""
+    return find()
+
+
 @step(retry=LOST, timeout=10)
 def charge(order: str, cents: int) -> str:
     """Take the money."""
@@ -80,8 +92,7 @@ def refund(payment: str) -> None:
 @charge.check
 def find_charge(order: str, cents: int) -> str | None:
     """Was the money taken?"""
-    status, answer = _talk("GET", f"/find/{current().key}")
-    return str(answer["id"]) if status == 200 else None
+    return find()
 
 
 @step(retry=LOST)
@@ -96,6 +107,12 @@ def unship(parcel: str) -> None:
     post("unship", current().forward.args["order"])  # type: ignore[union-attr]
 
 
+@ship.check
+def find_parcel(order: str) -> str | None:
+    """Does the carrier have it?"""
+    return find()
+
+
 @step(retry=LOST)
 def confirm(order: str) -> str:
     """Tell the customer."""
@@ -106,6 +123,12 @@ def confirm(order: str) -> str:
 def retract(mail: str) -> None:
     """Tell the customer otherwise."""
     post("retract", current().forward.args["order"])  # type: ignore[union-attr]
+
+
+@confirm.check
+def find_mail(order: str) -> str | None:
+    """Was the customer told?"""
+    return find()
 
 
 @saga
