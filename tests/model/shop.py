@@ -58,7 +58,7 @@ async def book(room: str) -> str:
 
 @book.undo
 async def unbook(booking: str | None) -> None:
-    log.append(f"unbook {booking} {current().forward.key}")  # type: ignore[union-attr]
+    log.append(f"unbook {booking} {current().forward.key}")
 
 
 @step(retry=Retry(attempts=2, first=1.0, jitter=0.0))

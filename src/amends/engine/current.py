@@ -11,7 +11,7 @@ from amends.errors import EngineClosed
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """The step that an undo undoes: the key and the arguments it was called with.
+    """The step that a call belongs to: the key and the arguments it was called with.
 
     `in_doubt` is True when nobody knows whether it took effect; the undo then gets None and cancels by `key`.
     """
@@ -25,8 +25,8 @@ class Forward:
 class Current:
     """The call that is running: `key` is the same on every attempt, `attempt` counts from 1.
 
-    `deadline` is the instant (seconds since the epoch) at which this attempt times out, if it does. `forward` is set in an
-    undo and in a check.
+    `deadline` is the instant (seconds since the epoch) at which this attempt times out, if it does. `forward` is the step
+    that an undo undoes or a check asks about; in a step, the step itself.
     """
 
     key: str
@@ -34,8 +34,8 @@ class Current:
     run_id: str
     saga: str
     step: str
+    forward: Forward
     deadline: float | None = None
-    forward: Forward | None = None
 
 
 _current: ContextVar[Current | None] = ContextVar("amends_current", default=None)

@@ -82,36 +82,34 @@ class Flight:
             self._ended(value, None)
 
     async def _call(self) -> Any:
-        function, args, limit = self._plan()
+        given = self.effect.step.signature.decode(self.effect.args)
+        call, limit = self._plan(given)
         deadline = None
         if limit is not None:
             deadline = self._crew.now() + limit
             self._set_alarm(limit, partial(self.interrupt, TimeoutError(f"no answer within {limit:g} seconds")))
-        self._announce(deadline)
-        if inspect.iscoroutinefunction(function):
-            return await function(**args) if isinstance(args, dict) else await function(*args)
-        job = partial(function, **args) if isinstance(args, dict) else partial(function, *args)
-        return await self._crew.threads.run(job)
+        self._announce(given, deadline)
+        if inspect.iscoroutinefunction(call.func):
+            return await call()
+        return await self._crew.threads.run(call)
 
-    def _plan(self) -> tuple[Callable[..., Any], dict[str, Any] | tuple[Any, ...], float | None]:
+    def _plan(self, given: dict[str, Any]) -> tuple[partial[Any], float | None]:
         """What to call, with what, and for how many seconds at most."""
         step, effect = self.effect.step, self.effect
         if self._kind == "step":
-            return step.function, step.signature.decode(effect.args), step.options.timeout
+            return partial(step.function, **given), step.options.timeout
         companion: Companion | None = step.checking if self._kind == "check" else step.undoing
         assert companion is not None
         if self._kind == "check":
-            return companion.function, step.signature.decode(effect.args), companion.timeout
+            return partial(companion.function, **given), companion.timeout
         result = None if effect.result is None else step.signature.result.decode(effect.result)
-        return companion.function, (result,), companion.timeout
+        return partial(companion.function, result), companion.timeout
 
-    def _announce(self, deadline: float | None) -> None:
-        effect, machine, forward, key = self.effect, self._machine, None, self.effect.key
-        if self._kind != "step":
-            forward = Forward(effect.key, effect.step.signature.decode(effect.args), effect.in_doubt)
-        if self._kind == "undo":
-            key = keys.undo_key(effect.key)
-        _current.set(Current(key, self._attempt, machine.run_id, machine.saga.name, effect.step.name, deadline, forward))
+    def _announce(self, given: dict[str, Any], deadline: float | None) -> None:
+        effect, machine = self.effect, self._machine
+        key = keys.undo_key(effect.key) if self._kind == "undo" else effect.key
+        forward = Forward(effect.key, given, effect.in_doubt)
+        _current.set(Current(key, self._attempt, machine.run_id, machine.saga.name, effect.step.name, forward, deadline))
 
     def _ended(self, value: Any, error: BaseException | None) -> None:
         """Turn what came of the call into the one fact about it."""

@@ -102,5 +102,5 @@ def _attempts(effect: Effect) -> int:
 
 def _waits(machine: Machine, letter: DeadLettered) -> str:
     others = [other for other in machine.effects.values() if other.pos != letter.pos and other.phase in BUSY | {Phase.DONE}]
-    rest = f"{len(others)} other steps do not wait for it" if machine.cause and others else "nothing else is held up"
+    rest = "what other steps did is undone meanwhile" if machine.cause and others else "nothing else is held up"
     return f"the run stays open until somebody acts on this letter; {rest}"

@@ -68,7 +68,7 @@ def reserve(order: str, sku: str) -> str:
 @reserve.undo(retry=QUICK)
 def release(hold: str) -> None:
     """Put them back."""
-    post("release", current().forward.args["order"])  # type: ignore[union-attr]
+    post("release", current().forward.args["order"])
 
 
 @reserve.check
@@ -86,7 +86,7 @@ def charge(order: str, cents: int) -> str:
 @charge.undo(retry=Retry(attempts=4, first=0.1, on=Exception))
 def refund(payment: str) -> None:
     """Give the money back."""
-    post("refund", current().forward.args["order"])  # type: ignore[union-attr]
+    post("refund", current().forward.args["order"])
 
 
 @charge.check
@@ -104,7 +104,7 @@ def ship(order: str) -> str:
 @ship.undo(retry=QUICK)
 def unship(parcel: str) -> None:
     """Call the parcel back."""
-    post("unship", current().forward.args["order"])  # type: ignore[union-attr]
+    post("unship", current().forward.args["order"])
 
 
 @ship.check
@@ -122,7 +122,7 @@ def confirm(order: str) -> str:
 @confirm.undo(retry=QUICK)
 def retract(mail: str) -> None:
     """Tell the customer otherwise."""
-    post("retract", current().forward.args["order"])  # type: ignore[union-attr]
+    post("retract", current().forward.args["order"])
 
 
 @confirm.check
