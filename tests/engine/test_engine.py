@@ -29,7 +29,7 @@ from tests.engine import sagas
 from tests.model import shop
 
 SAGAS = [shop.order, shop.three, shop.rooms, shop.patient, shop.falsy, sagas.one, sagas.naps, sagas.listens]
-SAGAS += [sagas.foreign, sagas.forgets, sagas.blocked]
+SAGAS += [shop.bounded, sagas.foreign, sagas.forgets, sagas.blocked]
 
 
 def with_engine(path: Path, work: Any, **options: Any) -> Any:
@@ -221,6 +221,30 @@ def test_input_that_no_longer_fits_parks_the_run(tmp_path: Path, monkeypatch: py
     asyncio.run(queue())
     monkeypatch.setattr(sagas.naps, "signature", shop.falsy.signature)
     with_engine(tmp_path, work)
+
+
+def test_a_deadline_that_passes_while_the_worker_is_down(tmp_path: Path) -> None:
+    async def begin(engine: Engine) -> None:
+        await engine.start(shop.bounded(), id="x")
+
+    async def end(engine: Engine) -> None:
+        outcome = await engine.get("x").outcome()
+        assert outcome.state == "compensated" and outcome.cause is not None
+        assert outcome.cause.type == "DeadlineExceeded" and shop.log == ["reserve b", "release hold-b-1"]
+
+    with_engine(tmp_path, begin, wall=lambda: 1_800_000_000.0)
+    with_engine(tmp_path, end, wall=lambda: 1_800_000_100.0)
+
+
+def test_events_name_run_step_and_attempt_and_no_values(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(engine: Engine) -> None:
+        await engine.run(shop.order("secret", "ok"), id="x")
+
+    with caplog.at_level("INFO", logger="amends.run"):
+        with_engine(tmp_path, work)
+    said = [record.getMessage() for record in caplog.records]
+    assert "run_id=x saga=order event=StepDone step=charge attempt=1" in said
+    assert not any("secret" in line for line in said)
 
 
 def test_one_slot_is_enough_for_many_runs(tmp_path: Path) -> None:

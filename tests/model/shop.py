@@ -163,3 +163,16 @@ async def patient() -> list[str]:
 @saga
 async def falsy(times: int) -> list[int]:
     return [await look() for _ in range(times)]
+
+
+@saga
+async def reserves(times: int) -> None:
+    for number in range(times):
+        await reserve("a", number)
+    raise ValueError("enough")
+
+
+@saga(deadline=60)
+async def bounded() -> str:
+    await reserve("b", 1)
+    return await receive(str)

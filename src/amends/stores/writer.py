@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections import deque
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from amends.errors import AmendsError, EngineClosed, StoreBusy, StoreError
@@ -29,8 +29,7 @@ class Writer:
         self._beat = beat
         self._every = every
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[Waiting] = deque()
-        self._wake = threading.Condition()
+        self._waiting: SimpleQueue[Waiting | None] = SimpleQueue()
         self._closing = False
         self.commits = 0
         self._thread = threading.Thread(target=self._work, name="amends-writer", daemon=True)
@@ -39,39 +38,45 @@ class Writer:
     def submit(self, job: Job) -> asyncio.Future[Any]:
         """Run a job in the next transaction; the future is done once that is durable."""
         future: asyncio.Future[Any] = self._loop.create_future()
-        with self._wake:
-            if self._closing:
-                future.set_exception(EngineClosed("the store is closed."))
-                return future
-            self._waiting.append((job, future))
-            self._wake.notify()
+        if self._closing:
+            future.set_exception(EngineClosed("the store is closed."))
+        else:
+            self._waiting.put((job, future))
         return future
 
     async def close(self) -> None:
         """Finish what waits, then end the thread."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
+        self._closing = True
+        self._waiting.put(None)
         while self._thread.is_alive():
             await asyncio.sleep(0.001)
 
     def _work(self) -> None:
         connection = self._connect()
         due = time.monotonic() + self._every
-        while True:
-            with self._wake:
-                if not self._waiting and not self._closing:
-                    self._wake.wait(max(0.0, due - time.monotonic()))
-                batch = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
-                closing = self._closing and not batch
-            if closing:
-                break
+        closing = False
+        while not closing:
+            batch, closing = self._take(max(0.0, due - time.monotonic()))
             beats = time.monotonic() >= due
             if batch or beats:
                 self._write(connection, batch, beats)
             if beats:
                 due = time.monotonic() + self._every
         connection.close()
+
+    def _take(self, patience: float) -> tuple[list[Waiting], bool]:
+        """All that waits, as soon as anything does; and whether the end was asked for."""
+        batch: list[Waiting] = []
+        try:
+            waiting = self._waiting.get(timeout=patience)
+            while waiting is not None:
+                batch.append(waiting)
+                if len(batch) == MOST_AT_ONCE:
+                    return batch, False
+                waiting = self._waiting.get_nowait()
+        except Empty:
+            return batch, False
+        return batch, True
 
     def _write(self, connection: sqlite3.Connection, batch: list[Waiting], beats: bool) -> None:
         try:
