@@ -186,3 +186,26 @@ async def hold() -> str:
 @saga
 async def held() -> str:
     return await hold()
+
+
+@step
+async def slow() -> str:
+    here.set()
+    await asyncio.sleep(60)
+    return "done"
+
+
+@slow.undo
+async def unslow(done: str) -> None:
+    seen.append(f"undone {done}")
+
+
+@slow.check
+async def find_slow() -> str | None:
+    seen.append(current().forward.in_doubt)
+    return "found"
+
+
+@saga
+async def interrupted() -> str:
+    return await slow()

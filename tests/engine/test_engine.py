@@ -29,7 +29,7 @@ from tests.engine import sagas
 from tests.model import shop
 
 SAGAS = [shop.order, shop.three, shop.rooms, shop.patient, shop.falsy, sagas.one, sagas.naps, sagas.listens]
-SAGAS += [shop.bounded, sagas.foreign, sagas.forgets, sagas.blocked]
+SAGAS += [shop.bounded, sagas.interrupted, sagas.foreign, sagas.forgets, sagas.blocked]
 
 
 def with_engine(path: Path, work: Any, **options: Any) -> Any:
@@ -57,6 +57,8 @@ def test_a_run_returns_its_value_and_again_without_working_again(tmp_path: Path)
         done = list(shop.log)
         assert await engine.run(shop.order("a", "ok"), id="o") == "hold-a-1/ch-ok"
         assert shop.log == done
+        (row,) = await engine.list()
+        assert (row.state, row.owner, row.next_at) == ("completed", None, None)
 
     with_engine(tmp_path, work)
     assert oct(os.stat(tmp_path / "a.db").st_mode & 0o777) == "0o600"
@@ -159,6 +161,17 @@ def test_a_cancel_interrupts_the_step_even_one_that_swallows_it(tmp_path: Path) 
         assert outcome.cause.message == "cancelled by ann: enough" and sagas.seen == ["cancelled"]
         with pytest.raises(RunClosed):
             await engine.cancel("x")
+
+    with_engine(tmp_path, work)
+
+
+def test_an_interrupted_step_is_in_doubt_and_what_a_check_finds_is_undone(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        handle = await engine.start(sagas.interrupted(), id="x")
+        await here()
+        await engine.cancel("x", by="ann")
+        assert (await handle.outcome()).state == "compensated"
+        assert sagas.seen == [True, "undone found"]
 
     with_engine(tmp_path, work)
 

@@ -176,3 +176,12 @@ async def reserves(times: int) -> None:
 async def bounded() -> str:
     await reserve("b", 1)
     return await receive(str)
+
+
+@saga
+async def tidies() -> None:
+    try:
+        await reserve("t", 1)
+        await sleep(50)
+    finally:
+        log.append("tidied")

@@ -203,6 +203,25 @@ def test_a_cancel_interrupts_settles_and_rolls_back_and_a_second_one_is_ignored(
     assert world.tell(r.Cancelled(world.now, "bob", "after the end")) == []
 
 
+def test_a_cancelled_body_is_left_at_once_and_its_finally_blocks_run() -> None:
+    shop.log.clear()
+    world = World(shop.tidies())
+    world.start()
+    world.done(1, "h")
+    assert names(world.tell(r.Cancelled(world.now, "ann", ""))) == ["RollbackBegan", "UndoWanted"]
+    assert shop.log == ["tidied"]
+    assert world.machine.timers == {}
+
+
+def test_a_cancel_ends_the_deadline() -> None:
+    world = World(shop.bounded())
+    world.start()
+    world.done(1, "h")
+    assert 0 in world.machine.timers
+    world.tell(r.Cancelled(world.now, "ann", ""))
+    assert world.machine.timers == {}
+
+
 def test_a_cancel_in_a_pause_between_attempts_settles_the_doubt() -> None:
     world = World(shop.wires(7))
     world.start()
