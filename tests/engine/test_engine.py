@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,18 @@ def test_an_interrupted_step_is_in_doubt_and_what_a_check_finds_is_undone(tmp_pa
     with_engine(tmp_path, work)
 
 
+def test_another_process_reaches_a_run_that_is_driven_here(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        handle = await engine.start(sagas.interrupted(), id="x")
+        await here()
+        async with Engine(tmp_path / "a.db") as other:
+            await other.cancel("x", by="ann")
+            assert (await other.get("x").outcome()).state == "compensated"
+        assert (await handle.outcome()).state == "compensated"
+
+    with_engine(tmp_path, work)
+
+
 def test_a_cancel_does_not_wait_for_a_thread(tmp_path: Path) -> None:
     async def work(engine: Engine) -> None:
         handle = await engine.start(sagas.one("thread"), id="x")
@@ -269,14 +282,37 @@ def test_one_slot_is_enough_for_many_runs(tmp_path: Path) -> None:
 
 
 def test_a_blocked_event_loop_does_not_cost_the_lease(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
-        async with Engine(tmp_path / "a.db", lease=0.2) as observer:
-            handle = await engine.start(sagas.blocked(), id="b")
-            assert await handle.result() == "through"
-            rows = await observer.list()
-            assert rows[0].epoch == 1
+    """Another worker, in a loop of its own, looks for runs to take over all the while."""
+    over = threading.Event()
 
-    with_engine(tmp_path, work, lease=0.2)
+    async def observe() -> None:
+        async with Engine(tmp_path / "a.db", sagas=[sagas.blocked], lease=0.3, poll=0.02):
+            while not over.is_set():
+                await asyncio.sleep(0.01)
+
+    async def work(engine: Engine) -> None:
+        observer = threading.Thread(target=asyncio.run, args=[observe()])
+        observer.start()
+        try:
+            assert await engine.run(sagas.blocked(), id="b") == "through"
+        finally:
+            over.set()
+            await asyncio.to_thread(observer.join)
+        (row,) = await engine.list()
+        assert row.epoch == 1
+
+    with_engine(tmp_path, work, lease=0.3)
+
+
+def test_closing_is_a_pause_and_nothing_more_is_called(tmp_path: Path) -> None:
+    async def begin(engine: Engine) -> None:
+        await engine.start(shop.falsy(5000), id="x")
+
+    async def look(engine: Engine) -> str:
+        return await engine.get("x").status()
+
+    with_engine(tmp_path, begin)
+    assert with_engine(tmp_path, look, drive=False) == "running"
 
 
 def test_letters_are_acted_upon_once(tmp_path: Path) -> None:
