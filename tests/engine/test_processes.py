@@ -95,6 +95,16 @@ def stopped_in_the_middle(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
+def test_many_processes_open_a_new_file_at_once(tmp_path: Path) -> None:
+    code = "import asyncio, sys; from amends.stores.files import prepare; from pathlib import Path; "
+    code += "print(prepare(Path(sys.argv[1]), 'full', 30.0))"
+    for round_ in range(3):
+        command = [sys.executable, "-c", code, str(tmp_path / f"{round_}.db")]
+        all_ = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+        said = [each.communicate(timeout=30) for each in all_]
+        assert len({identity for identity, _ in said}) == 1 and said[0][0], said
+
+
 def test_two_processes_with_one_id_share_one_run(tmp_path: Path) -> None:
     both = [child(tmp_path, "forth", 0, "never") for _ in range(2)]
     said = [each.communicate(timeout=30)[0].strip() for each in both]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+import time
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +22,22 @@ OLDEST = (3, 35, 0)
 def connect(path: Path, durability: Durability, busy: float) -> sqlite3.Connection:
     """A connection with amends' settings, for any one thread."""
     connection = sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode=WAL")
+    _patiently(connection, "PRAGMA journal_mode=WAL", busy)
     connection.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
     return connection
+
+
+def _patiently(connection: sqlite3.Connection, sql: str, busy: float) -> None:
+    """Run a statement for which SQLite itself does not wait while another process opens the same new file."""
+    end = time.monotonic() + busy
+    while True:
+        try:
+            connection.execute(sql)
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.005)
 
 
 def prepare(path: Path, durability: Durability, busy: float) -> str:
