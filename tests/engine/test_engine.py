@@ -273,6 +273,21 @@ def test_events_name_run_step_and_attempt_and_no_values(tmp_path: Path, caplog: 
     assert not any("secret" in line for line in said)
 
 
+def test_a_full_disk_holds_runs_up_until_there_is_room(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(engine: Engine) -> None:
+        store: Any = engine._store
+        handle = await engine.start(shop.falsy(400), id="x")
+        pages = await store._write(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
+        await store._write(lambda db: db.execute(f"PRAGMA max_page_count={pages + 1}").fetchone())
+        while "there is no room" not in caplog.text:
+            await asyncio.sleep(0.01)
+        assert await handle.status() == "running"
+        await store._write(lambda db: db.execute("PRAGMA max_page_count=100000").fetchone())
+        assert await handle.result() == [0] * 400
+
+    with_engine(tmp_path, work)
+
+
 def test_one_slot_is_enough_for_many_runs(tmp_path: Path) -> None:
     async def work(engine: Engine) -> None:
         runs = [engine.run(shop.falsy(n), id=f"r{n}") for n in range(8)]

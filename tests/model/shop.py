@@ -185,3 +185,12 @@ async def tidies() -> None:
         await sleep(50)
     finally:
         log.append("tidied")
+
+
+@saga
+async def tells_the_error() -> list[str]:
+    try:
+        await reserve("a", 1)
+    except StepFailed as failed:
+        return [failed.step, failed.error_type, failed.error_message, str(failed.error_data)]
+    return []

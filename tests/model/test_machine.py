@@ -213,6 +213,15 @@ def test_a_cancelled_body_is_left_at_once_and_its_finally_blocks_run() -> None:
     assert world.machine.timers == {}
 
 
+def test_the_body_sees_the_steps_own_error_and_its_data() -> None:
+    world = World(shop.tells_the_error())
+    world.start()
+    error = r.Failure("Declined", "no money", data=r.Raw(b'{"args":["no money"]}'))
+    (ended,) = world.tell(r.StepBroke(world.now, 1, 1, error, "failed", False))
+    assert isinstance(ended, r.Ended)
+    assert bytes(ended.result) == b'["reserve","Declined","no money","{\'args\': [\'no money\']}"]'
+
+
 def test_a_cancel_ends_the_deadline() -> None:
     world = World(shop.bounded())
     world.start()
