@@ -1,92 +1,202 @@
-"""The demo for real, and the auditor on ledgers that are wrong."""
+"""The demo for real, and its world by itself."""
 
 from __future__ import annotations
 
 import json
 import os
-import sqlite3
+import select
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
 from amends.ops.demo.audit import audit
+from amends.ops.demo.fates import FEWEST_ORDERS, Fate, draw_fates, order_name
+from amends.ops.demo.main import new_folder, run_demo
+from amends.ops.demo.world import Request, World
 
-ORDERS = 40
+ORDERS, KILLS = 40, 4
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("AMENDS")}
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="it looks for the children in /proc")
 
 
 @pytest.fixture(scope="module")
-def performance(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo") / "files"
-    command = [sys.executable, "-m", "amends", "demo", "--orders", str(ORDERS), "--kills", "4", "--seed", "7"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AMENDS")}
-    done = subprocess.run(
-        [*command, "--keep", str(folder), "--json"], capture_output=True, text=True, env=environment, check=False
-    )
+def performed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "files"
+
+
+def demo_command(folder: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "amends", "demo", "--orders", str(ORDERS), "--keep", str(folder), "--seed", "7", *more]
+
+
+def test_orders_come_to_a_good_end_while_workers_are_killed(performed: Path) -> None:
+    command = demo_command(performed, "--kills", str(KILLS), "--json")
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
     facts = json.loads(done.stdout)
-    assert facts["passed"] and facts["kills"] == 4 and facts["letters"] == 1
-    return folder
+    assert facts["passed"] and facts["kills"] == KILLS and facts["letters"] == 1
+    assert facts["recoveries"] > 0 and facts["checks"] > 0 and facts["cancelled"] > 0, "each kind of mishap was met"
+    assert all(facts["mishaps"][mishap] > 0 for mishap in ("answer lost", "request lost", "busy"))
+    assert f"kill -9 {KILLS}/{KILLS}" in done.stderr and "operator: amends dlq retry" in done.stderr
+    found = audit(performed / "orders.db", performed / "world.ledger", ORDERS)
+    assert found.wrong == [] and found.states["completed"] > found.states["compensated"] > 0
+
+
+@on_linux
+def test_a_demo_that_is_killed_leaves_nobody_behind(tmp_path: Path) -> None:
+    """Nobody can clean up after `kill -9`: the children end by themselves."""
+    command = demo_command(tmp_path / "files", "--kills", "30")
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True)
+    assert child.stderr is not None
+    for line in child.stderr:
+        if line.startswith("kill -9 1/"):
+            break
+    pids = children_of(child.pid)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stderr.close()
+    assert pids
+    for pid in pids:
+        wait_for_the_end_of(pid)
+
+
+@on_linux
+def test_an_interrupted_demo_ends_its_children(tmp_path: Path) -> None:
+    command = demo_command(tmp_path / "files", "--kills", "30")
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True)
+    assert child.stderr is not None
+    for line in child.stderr:
+        if line.startswith("kill -9 1/"):
+            break
+    pids = children_of(child.pid)
+    child.send_signal(signal.SIGINT)
+    said = child.stderr.read()
+    child.stderr.close()
+    assert child.wait() == 130 and "interrupted" in said and "Traceback" not in said
+    assert pids and not any(is_alive(pid) for pid in pids)
+
+
+def children_of(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = stat.read_text()
+        except OSError:
+            continue
+        if int(text.rpartition(")")[2].split()[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for_the_end_of(pid: int) -> None:
+    """Wait for a process that is nobody's child here: the kernel says when it has ended."""
+    try:
+        watch = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        ended, _, _ = select.select([watch], [], [], 10)
+        assert ended, f"process {pid} is still there"
+    finally:
+        os.close(watch)
+
+
+@pytest.mark.parametrize(("orders", "kills"), [(FEWEST_ORDERS - 1, 4), (40, 0), (40, 41)])
+def test_a_demo_that_could_not_show_anything_is_refused(orders: int, kills: int, tmp_path: Path) -> None:
+    with pytest.raises(click.BadParameter):
+        run_demo(orders=orders, kills=kills, seed=1, keep=str(tmp_path / "files"), as_json=False)
+    assert not (tmp_path / "files").exists()
+
+
+def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
+    folders = [new_folder(tmp_path / "here" / "demo") for _ in range(3)]
+    assert [folder.name for folder in folders] == ["demo", "demo-2", "demo-3"]
+
+
+@pytest.mark.parametrize("orders", [FEWEST_ORDERS, 300])
+def test_each_fate_is_met_and_most_orders_are_lucky(orders: int) -> None:
+    drawn = draw_fates(3, orders)
+    assert draw_fates(3, orders) == drawn != draw_fates(4, orders)
+    assert set(drawn.values()) == set(Fate) and list(drawn.values()).count(Fate.STUCK) == 1
+    assert len(drawn) < orders / 2 and drawn.keys() <= {order_name(number) for number in range(1, orders + 1)}
 
 
 @pytest.fixture
-def files(performance: Path, tmp_path: Path) -> tuple[Path, Path]:
-    for name in ("orders.db", "world.ledger"):
-        (tmp_path / name).write_bytes((performance / name).read_bytes())
-    return tmp_path / "orders.db", tmp_path / "world.ledger"
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr("amends.ops.demo.world.SLOWEST", 0.0)
+    monkeypatch.setattr("amends.ops.demo.world.BAD_LUCK", ())
+    file = os.open(tmp_path / "ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    fates = {"declined": Fate.DECLINED, "stuck": Fate.STUCK, "silent": Fate.SILENT_CARRIER, "deaf": Fate.DEAF_CARRIER}
+    return World(file, 1, fates)
 
 
-def test_it_passes(files: tuple[Path, Path]) -> None:
-    found = audit(*files, ORDERS)
-    assert found.wrong == []
-    assert found.states["completed"] > found.states["compensated"] > 0
+def ledger(tmp_path: Path) -> list[tuple[str, str]]:
+    lines = [json.loads(line) for line in (tmp_path / "ledger").read_text().splitlines()]
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    return [(line["op"], line["key"]) for line in lines]
 
 
-def entries(ledger: Path, edit: Callable[[list[dict[str, str]]], list[dict[str, str]]]) -> None:
-    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
-    ledger.write_text("".join(json.dumps(line) + "\n" for line in edit(lines)))
+def test_the_world_does_a_thing_once_for_each_key(world: World, tmp_path: Path) -> None:
+    request = Request("charge", "o", None, "{}")
+    assert world.ask("k", request) == world.ask("k", request) == world.find("k")
+    assert world.find("other") == (404, {})
+    assert ledger(tmp_path) == [("charge", "k")]
 
 
-def swap(lines: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Exchange the refund and the release of one order."""
-    refund = next(n for n, x in enumerate(lines) if x["op"] == "refund" and x["order"] != "order-5")
-    release = next(n for n, x in enumerate(lines) if x["op"] == "release" and x["order"] == lines[refund]["order"])
-    lines[refund], lines[release] = lines[release], lines[refund]
-    return lines
+def test_the_world_says_when_a_key_is_used_for_two_things(world: World, tmp_path: Path) -> None:
+    world.ask("k", Request("charge", "o", None, '{"cents": 1}'))
+    for request in (Request("charge", "o", None, '{"cents": 2}'), Request("ship", "o", None, "{}")):
+        answer = world.ask("k", request)
+        assert answer is not None and answer[0] == 422
+    assert "misuse" in (tmp_path / "ledger").read_text().splitlines()[2]
 
 
-LEDGERS: dict[str, tuple[Callable[[list[dict[str, str]]], list[dict[str, str]]], str]] = {
-    "a doubled key": (lambda lines: [*lines, lines[0]], "took effect 2 times"),
-    "a missing refund": (lambda lines: [x for x in lines if x["op"] != "refund"], "was undone as"),
-    "a missing effect": (lambda lines: [x for x in lines if x["op"] != "confirm"], "journal says completed"),
-    "an unknown order": (lambda lines: [*lines, {"op": "charge", "order": "x-1", "key": "k"}], "the journal does not"),
-    "undone in the wrong order": (swap, "was undone as"),
-}
+def test_what_is_cancelled_by_key_never_happens_afterwards(world: World, tmp_path: Path) -> None:
+    cancelled = world.ask("u", Request("unship", "o", "k", "{}"))
+    late = world.ask("k", Request("ship", "o", None, "{}"))
+    assert cancelled is not None and cancelled[0] == 200
+    assert late is not None and late[0] == 410
+    assert ledger(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", LEDGERS)
-def test_the_auditor_finds(name: str, files: tuple[Path, Path]) -> None:
-    edit, said = LEDGERS[name]
-    entries(files[1], edit)
-    assert any(said in wrong for wrong in audit(*files, ORDERS).wrong)
+def test_an_undo_of_something_else_is_a_misuse(world: World, tmp_path: Path) -> None:
+    world.ask("k", Request("charge", "o", None, "{}"))
+    answer = world.ask("u", Request("release", "o", "k", "{}"))
+    assert answer is not None and answer[0] == 422
+    assert "misuse" in (tmp_path / "ledger").read_text()
 
 
-@pytest.mark.parametrize(
-    ("sql", "said"),
-    [
-        ("UPDATE runs SET state = 'running' WHERE no = 1", "still running"),
-        (
-            "UPDATE turns SET body = CAST(replace(body, 'lamp', 'limp') AS BLOB) WHERE run = 1 AND seq = 1",
-            "is not what was written",
-        ),
-        ("UPDATE letters SET acted = NULL", "dead letters are open"),
-        ("DELETE FROM turns WHERE run = 2", "has no journal"),
-    ],
-)
-def test_the_auditor_finds_in_the_journal(sql: str, said: str, files: tuple[Path, Path]) -> None:
-    with sqlite3.connect(files[0]) as db:
-        assert db.execute(sql).rowcount
-    db.close()
-    assert any(said in wrong for wrong in audit(*files, ORDERS).wrong)
+def test_the_world_has_its_fates(world: World, tmp_path: Path) -> None:
+    for _ in range(9):
+        assert world.ask("1", Request("charge", "declined", None, "{}")) == (402, {"refused": "card declined"})
+        assert world.ask("2", Request("ship", "silent", None, "{}")) is None
+        assert world.ask("3", Request("ship", "deaf", None, "{}")) is None
+    assert ledger(tmp_path) == [("ship", "2")]
+    refund = Request("refund", "stuck", "c", "{}")
+    world.ask("c", Request("charge", "stuck", None, "{}"))
+    assert world.ask("r", refund) == (503, {"refused": "refunds are down"})
+    world.refunds_work = True
+    assert world.ask("r", refund) == world.find("r")
+    assert ledger(tmp_path)[1:] == [("charge", "c"), ("refund", "r")]
+
+
+def test_the_world_has_its_mishaps(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = Request("charge", "o", None, "{}")
+    for mishap, answer in {"request lost": None, "busy": (503, {"refused": "busy"}), "answer lost": None}.items():
+        monkeypatch.setattr("amends.ops.demo.world.BAD_LUCK", ((mishap, 1.0),))
+        assert world.ask(mishap, request) == answer
+        assert world.ask(mishap, request) == answer
+        assert world.ask(mishap, request) == (200, {"id": f"charge-o-{mishap[:6]}"}), "the third time it works"
+        assert world.counts[mishap] == 2
+    assert ledger(tmp_path) == [("charge", mishap) for mishap in ("request lost", "busy", "answer lost")]

@@ -1,35 +1,30 @@
-"""Runs the demo: starts the world and the workers, kills workers, plays the operator, and calls the auditor."""
+"""Runs the demo: the cast performs, an operator ends the dead letter, and the auditor has the last word."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import random
-import signal
-import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.console import Console
 
 from amends import Engine
 from amends.model.records import CLOSED
 from amends.ops.demo.audit import audit
+from amends.ops.demo.cast import Cast
+from amends.ops.demo.fates import FEWEST_ORDERS, order_name
 from amends.ops.demo.orders import Order, place_order
-from amends.ops.demo.report import report
+from amends.ops.demo.report import Progress, report
+from amends.stores.port import Run
 
-STUCK = 5
-"""The order whose parcel is refused and whose refund keeps failing."""
+PATIENCE = 90.0
+"""Seconds after which something is wrong; half a minute is usual, on a slow machine."""
 
-PATIENCE = 55.0
-"""Seconds after which something is wrong."""
-
-Child = subprocess.Popen[bytes]
+WORKERS = 2
+AT_ONCE = 5
+"""How many more orders are placed when the workers run out of work before the next kill."""
 
 
 class Demo:
@@ -39,124 +34,117 @@ class Demo:
         self.store = folder / "orders.db"
         self.ledger = folder / "world.ledger"
         self.orders, self.kills, self.seed = orders, kills, seed
-        self.killed = self.lost = 0
-        self.operator = ""
+        self.placed = self.killed = 0
+        self.mishaps: dict[str, int] = {}
         self._luck = random.Random(seed)
-        self._children: list[Child] = []
-        self._workers: list[Child] = []
-        self._environment = dict(os.environ)
-        self._console = Console(stderr=True, highlight=False)
+        self._cast = Cast(folder)
         self._end = time.monotonic() + PATIENCE
 
     async def perform(self) -> None:
         """The whole story."""
-        try:
-            self._start_world()
-            self._workers = [self._start_worker() for _ in range(2)]
+        with self._cast, Progress(self.orders, self.kills) as self._progress:
+            self._cast.start_world(self.ledger, self.seed, self.orders)
+            for _ in range(WORKERS):
+                self._cast.start_worker(self.store)
             async with Engine(self.store, sagas=[place_order], drive=False) as client:
                 await self._place_and_kill(client)
-                await self._until(client, open_left=1)
+                await self._settle(client, waiting=1)
                 await self._play_operator(client)
-                await self._until(client, open_left=0)
-            self.lost = int(self._ask("GET", "/admin/lost")["lost"])
-            await asyncio.gather(*(self._pause(worker) for worker in self._workers))
-        finally:
-            for child in self._children:
-                if child.poll() is None:
-                    child.kill()
-                child.wait()
-                if child.stdout is not None:
-                    child.stdout.close()
+                await self._settle(client, waiting=0)
+            self.mishaps = await self._cast.ask_world("GET", "/admin/counts")
+            await self._cast.pause_workers()
 
     async def _place_and_kill(self, client: Engine) -> None:
         """Place the orders little by little, and kill a worker each time while it is at work on them."""
-        placed = 0
         for kill in range(1, self.kills + 1):
-            share = self.orders if kill == self.kills else max(STUCK + 1, self.orders * kill // self.kills)
-            while placed < share:
-                order = f"order-{placed}"
-                await client.start(place_order(Order(order, "lamp", 1900 + placed)), id=order)
-                placed += 1
-            await asyncio.sleep(self._luck.uniform(0.15, 0.45))
-            victim = self._luck.randrange(len(self._workers))
-            self._workers[victim].send_signal(signal.SIGKILL)
-            self._workers[victim].wait()
+            await self._place(client, self.orders * kill // self.kills - self.placed)
+            await self._kill_at_work(client)
             self.killed += 1
-            self._workers[victim] = self._start_worker()
-            await self._say(client)
+            self._show(await client.list(limit=self.orders))
+        await self._place(client, self.orders - self.placed)
 
-    async def _until(self, client: Engine, *, open_left: int) -> None:
-        """Wait until no more than so many orders are open, and those wait for the operator."""
+    async def _place(self, client: Engine, count: int) -> None:
+        for _ in range(min(count, self.orders - self.placed)):
+            self.placed += 1
+            order = Order(order_name(self.placed), "lamp", 1900 + self.placed)
+            await client.start(place_order(order), id=order.id)
+
+    async def _kill_at_work(self, client: Engine) -> None:
+        """At a random moment, kill a random one of the workers that have orders in hand."""
+        await asyncio.sleep(self._luck.uniform(0.05, 0.5))
         while True:
             rows = await client.list(limit=self.orders)
-            unsettled = [row for row in rows if row.state not in CLOSED]
-            waiting = [row for row in unsettled if row.state == "needs_attention"]
-            if len(unsettled) <= open_left and len(waiting) == len(unsettled):
-                await self._say(client)
+            busy = {(row.owner or "").split(":")[1] for row in rows if row.owner}
+            victims = [worker for worker in self._cast.workers if str(worker.pid) in busy]
+            if victims:
+                self._cast.kill(self._luck.choice(victims))
+                self._cast.start_worker(self.store)
                 return
-            if time.monotonic() > self._end:
-                names = ", ".join(f"{row.id} is {row.state}" for row in unsettled[:10])
-                raise click.ClickException(f"after {PATIENCE:g} s, {len(unsettled)} orders are open: {names}")
+            if all(row.state in CLOSED or row.state == "needs_attention" for row in rows):
+                if self.placed == self.orders:
+                    raise click.ClickException(f"all orders ended before kill {self.killed + 1}: give it more orders.")
+                await self._place(client, AT_ONCE)
+            self._check_patience(rows)
+            await asyncio.sleep(0.02)
+
+    async def _settle(self, client: Engine, *, waiting: int) -> None:
+        """Wait until all orders are closed, but for so many that wait for the operator."""
+        while True:
+            rows = await client.list(limit=self.orders)
+            self._show(rows)
+            unsettled = [row.state for row in rows if row.state not in CLOSED]
+            if unsettled == ["needs_attention"] * waiting:
+                return
+            self._check_patience(rows)
             await asyncio.sleep(0.1)
 
     async def _play_operator(self, client: Engine) -> None:
         """End the dead letter as an operator would: mend the cause, then retry it from the command line."""
         for letter in await client.dlq.list():
-            self._ask("POST", "/admin/refunds-on")
+            await self._cast.ask_world("POST", "/admin/refunds-on")
             command = ["dlq", "retry", letter.id, "--by", "demo", "--note", "refunds work again", "--store", str(self.store)]
-            self.operator = f"amends dlq retry '{letter.id}' --by demo"
-            self._console.print(f"operator: {self.operator}", markup=False)
-            done = await asyncio.create_subprocess_exec(sys.executable, "-m", "amends", *command, stderr=subprocess.DEVNULL)
-            if await done.wait() != 0:
-                raise click.ClickException(f"the operator's command failed with {done.returncode}: {' '.join(command)}")
+            self._progress.say(f"operator: amends dlq retry '{letter.id}' --by demo")
+            await self._cast.command(*command)
 
-    async def _say(self, client: Engine) -> None:
-        rows = await client.list(limit=self.orders)
-        closed = sum(row.state in CLOSED for row in rows)
-        self._console.print(f"kill -9 {self.killed}/{self.kills}   orders ended {closed}/{self.orders}", markup=False)
+    def _show(self, rows: list[Run]) -> None:
+        self._progress.show(sum(row.state in CLOSED for row in rows), self.killed)
 
-    def _start_world(self) -> None:
-        command = ["-m", "amends.ops.demo.world", str(self.ledger), str(self.seed), f"order-{STUCK}"]
-        world = self._spawn(command, stdout=subprocess.PIPE)
-        assert world.stdout is not None
-        self._environment["AMENDS_DEMO_PORT"] = world.stdout.readline().decode().strip()
-
-    def _start_worker(self) -> Child:
-        return self._spawn(["-m", "amends.ops.demo.worker", str(self.store)])
-
-    def _spawn(self, command: list[str], stdout: int | None = None) -> Child:
-        child = subprocess.Popen([sys.executable, *command], env=self._environment, start_new_session=True, stdout=stdout)
-        self._children.append(child)
-        return child
-
-    async def _pause(self, worker: Child) -> None:
-        worker.terminate()
-        await asyncio.to_thread(worker.wait)
-
-    def _ask(self, method: str, path: str) -> Any:
-        url = f"http://127.0.0.1:{self._environment['AMENDS_DEMO_PORT']}{path}"
-        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=5) as response:
-            return json.loads(response.read())
+    def _check_patience(self, rows: list[Run]) -> None:
+        if time.monotonic() < self._end:
+            return
+        unsettled = [f"{row.id} is {row.state}" for row in rows if row.state not in CLOSED]
+        raise click.ClickException(
+            f"after {PATIENCE:g} s, {len(unsettled)} orders are open: {', '.join(unsettled[:10])}.\n"
+            f"See `amends why ORDER --store {self.store}`, and {self._cast.log}."
+        )
 
 
 def run_demo(*, orders: int, kills: int, seed: int | None, keep: str | None, as_json: bool) -> int:
     """Perform the demo, and return its exit code: 0 when the audit finds nothing wrong."""
-    if orders <= STUCK or kills < 1:
-        raise click.BadParameter(f"the demo wants more than {STUCK} orders and at least one kill.")
-    folder = _folder(Path(keep) if keep else Path("amends-demo"))
-    demo = Demo(folder, orders, kills, random.randrange(10**6) if seed is None else seed)
+    if orders < FEWEST_ORDERS or not 1 <= kills <= orders:
+        raise click.BadParameter(f"the demo wants at least {FEWEST_ORDERS} orders, and from 1 to as many kills.")
+    demo = Demo(new_folder(Path(keep or "amends-demo")), orders, kills, random.randrange(10**6) if seed is None else seed)
     began = time.monotonic()
-    asyncio.run(demo.perform())
+    try:
+        asyncio.run(demo.perform())
+    except KeyboardInterrupt:
+        click.echo(f"interrupted; what there is, is in {demo.store.parent}", err=True)
+        sys.exit(130)
     found = audit(demo.store, demo.ledger, orders)
     report(demo, found, time.monotonic() - began, as_json=as_json)
     return 1 if found.wrong else 0
 
 
-def _folder(wanted: Path) -> Path:
-    """A new folder: nothing that is there is ever overwritten."""
+def new_folder(wanted: Path) -> Path:
+    """A new folder, with a number when the name is taken: nothing that is there is ever overwritten."""
     folder, number = wanted, 1
-    while folder.exists():
-        number += 1
-        folder = wanted.with_name(f"{wanted.name}-{number}")
-    folder.mkdir(parents=True)
-    return folder
+    while True:
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+            folder = wanted.with_name(f"{wanted.name}-{number}")
+        except OSError as error:
+            raise click.ClickException(f"the folder {folder} cannot be made: {error.strerror}.") from error
+        else:
+            return folder

@@ -1,4 +1,7 @@
-"""The saga of the demo: an order is reserved, paid, shipped and confirmed, or nothing of it stays."""
+"""The saga of the demo: an order is reserved, paid, shipped and confirmed, or nothing of it stays.
+
+It is written the way a user would write it; what the world is like is described in `world.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,17 @@ from typing import Any
 
 from amends import Retry, current, saga, step
 
-QUICK = Retry(attempts=6, first=0.05, factor=2.0, most=1.0, on=Exception)
-LOST = Retry(attempts=6, first=0.05, factor=2.0, most=1.0)
-
 
 class Refused(Exception):
     """The world said no: a definite answer."""
+
+
+class Busy(Exception):
+    """The world said not now: nothing was done, and it may be asked again."""
+
+
+QUICK = Retry(attempts=4, first=0.05, most=1.0, on=Busy)
+STUBBORN = Retry(attempts=10, first=0.05, most=1.0, on=Exception)
 
 
 @dataclass(frozen=True)
@@ -35,100 +43,59 @@ class Receipt:
     parcel: str
 
 
-def post(op: str, order: str) -> str:
-    """Ask the world for something, under the idempotency key of the call that is running."""
-    status, answer = _talk("POST", f"/{op}", {"order": order})
-    if status != 200:
-        raise Refused(answer.get("refused", status))
-    return str(answer["id"])
-
-
-def find() -> str | None:
-    """Ask the world what it did under the key of the step that is in doubt."""
-    status, answer = _talk("GET", f"/find/{current().key}")
-    return str(answer["id"]) if status == 200 else None
-
-
-def _talk(method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
-    connection = http.client.HTTPConnection("127.0.0.1", int(os.environ["AMENDS_DEMO_PORT"]), timeout=5)
-    try:
-        connection.request(method, path, json.dumps(body), {"Idempotency-Key": current().key})
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())
-    finally:
-        connection.close()
-
-
-@step(retry=LOST)
+@step(retry=QUICK)
 def reserve(order: str, sku: str) -> str:
     """Put goods aside."""
-    return post("reserve", order)
+    return ask("reserve", order=order, sku=sku)
 
 
-@reserve.undo(retry=QUICK)
-def release(hold: str) -> None:
-    """Put them back."""
-    post("release", current().forward.args["order"])
+@reserve.undo(retry=STUBBORN)
+def release(hold: str | None) -> None:
+    """Put them back; also when nobody knows whether they were put aside."""
+    take_back("release")
 
 
-@reserve.check
-def find_hold(order: str, sku: str) -> str | None:
-    """Were they put aside?"""
-    return find()
-
-
-@step(retry=LOST, timeout=10)
+@step(retry=QUICK, timeout=10)
 def charge(order: str, cents: int) -> str:
     """Take the money."""
-    return post("charge", order)
+    return ask("charge", order=order, cents=cents)
 
 
 @charge.undo(retry=Retry(attempts=4, first=0.1, on=Exception))
 def refund(payment: str) -> None:
     """Give the money back."""
-    post("refund", current().forward.args["order"])
+    take_back("refund")
 
 
 @charge.check
 def find_charge(order: str, cents: int) -> str | None:
-    """Was the money taken?"""
-    return find()
+    """Was the money taken? Asked when the bank's answers were lost."""
+    status, answer = talk("GET", f"/find/{current().key}")
+    return str(answer["id"]) if status == 200 else None
 
 
-@step(retry=LOST)
+@step(retry=QUICK)
 def ship(order: str) -> str:
     """Hand the parcel to the carrier."""
-    return post("ship", order)
+    return ask("ship", order=order)
 
 
-@ship.undo(retry=QUICK)
-def unship(parcel: str) -> None:
-    """Call the parcel back."""
-    post("unship", current().forward.args["order"])
+@ship.undo(retry=STUBBORN)
+def unship(parcel: str | None) -> None:
+    """Call the parcel back; also when nobody knows whether the carrier has it."""
+    take_back("unship")
 
 
-@ship.check
-def find_parcel(order: str) -> str | None:
-    """Does the carrier have it?"""
-    return find()
-
-
-@step(retry=LOST)
+@step(retry=QUICK)
 def confirm(order: str) -> str:
     """Tell the customer."""
-    return post("confirm", order)
+    return ask("confirm", order=order)
 
 
-@confirm.undo(retry=QUICK)
-def retract(mail: str) -> None:
+@confirm.undo(retry=STUBBORN)
+def retract(mail: str | None) -> None:
     """Tell the customer otherwise."""
-    post("retract", current().forward.args["order"])
-
-
-@confirm.check
-def find_mail(order: str) -> str | None:
-    """Was the customer told?"""
-    return find()
+    take_back("retract")
 
 
 @saga
@@ -139,3 +106,30 @@ async def place_order(order: Order) -> Receipt:
     parcel = await ship(order.id)
     await confirm(order.id)
     return Receipt(payment, parcel)
+
+
+def ask(op: str, **details: Any) -> str:
+    """Ask the world for something, under the idempotency key of the call that is running."""
+    status, answer = talk("POST", f"/{op}", details)
+    if status == 503:
+        raise Busy(answer["refused"])
+    if status != 200:
+        raise Refused(answer["refused"])
+    return str(answer["id"])
+
+
+def take_back(op: str) -> None:
+    """Ask the world to undo what it did under the key of the step, or never to do it."""
+    forward = current().forward
+    ask(op, order=forward.args["order"], undoes=forward.key)
+
+
+def talk(method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+    """One request to the world and its answer; a lost connection is an `OSError`, which amends takes for what it is."""
+    connection = http.client.HTTPConnection("127.0.0.1", int(os.environ["AMENDS_DEMO_PORT"]), timeout=5)
+    try:
+        connection.request(method, path, json.dumps(body), {"Idempotency-Key": current().key})
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()

@@ -7,6 +7,7 @@ import signal
 import sys
 
 from amends import Engine
+from amends.ops.demo.lifeline import end_with_the_demo
 from amends.ops.demo.orders import place_order
 
 
@@ -19,4 +20,5 @@ async def work(store: str) -> None:
 
 
 if __name__ == "__main__":
+    end_with_the_demo()
     asyncio.run(work(sys.argv[1]))

@@ -1,7 +1,7 @@
 """The outside world of the demo: a shop, a bank and a carrier behind HTTP, in a process and with a ledger of their own.
 
-Every operation honours its idempotency key: the same key again gets the stored answer. Some cards are declined, some
-parcels refused, and some answers are lost: the effect is applied, and the connection is dropped.
+Every operation honours its idempotency key: the same key again gets the stored answer. Requests and answers get lost on
+the way, some orders are refused, and what is cancelled by key before it was heard of can never happen afterwards.
 """
 
 from __future__ import annotations
@@ -12,64 +12,148 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-FORWARD = {"release": "reserve", "refund": "charge", "unship": "ship", "retract": "confirm"}
+from amends.ops.demo.fates import Fate, draw_fates
+from amends.ops.demo.lifeline import end_with_the_demo
+
+UNDOES = {"release": "reserve", "refund": "charge", "unship": "ship", "retract": "confirm"}
+OPERATIONS = frozenset(UNDOES) | frozenset(UNDOES.values())
+
+Answer: TypeAlias = tuple[int, dict[str, Any]]
+Mishap: TypeAlias = Literal["request lost", "answer lost", "busy"] | None
+
+LOST_FOR_GOOD: dict[tuple[Fate | None, str], Mishap] = {
+    (Fate.SILENT_BANK, "charge"): "answer lost",
+    (Fate.SILENT_CARRIER, "ship"): "answer lost",
+    (Fate.DEAF_CARRIER, "ship"): "request lost",
+}
+REFUSED: dict[tuple[Fate | None, str], Answer] = {
+    (Fate.DECLINED, "charge"): (402, {"refused": "card declined"}),
+    (Fate.REFUSED, "ship"): (409, {"refused": "no such address"}),
+    (Fate.STUCK, "ship"): (409, {"refused": "no such address"}),
+    (Fate.UNWELCOME, "confirm"): (409, {"refused": "the customer has moved away"}),
+}
+BAD_LUCK: tuple[tuple[Mishap, float], ...] = (("answer lost", 0.08), ("request lost", 0.03), ("busy", 0.03))
+"""What may happen to any call, the first two times it is made."""
+
+SLOWEST = 0.04
+"""Seconds that a request is on its way at most, and its answer as long again."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """What the world is asked to do; `undoes` is the key of the operation that an undo takes back."""
+
+    op: str
+    order: str
+    undoes: str | None
+    details: str
+
+
+@dataclass
 class World:
     """What has happened outside; the ledger gets one line for each effect, in one write."""
 
-    def __init__(self, ledger: str, seed: int, stuck: str) -> None:
-        self._file = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self._seed = seed
-        self._stuck = stuck
-        self._lock = threading.Lock()
-        self._answers: dict[str, dict[str, Any]] = {}
-        self._asked: dict[str, int] = {}
-        self.refunds_work = False
-        self.lost = 0
+    ledger: int
+    seed: int
+    fates: dict[str, Fate]
+    refunds_work: bool = False
+    counts: Counter[str] = field(default_factory=Counter[str])
+    _seq: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _asked: Counter[str] = field(default_factory=Counter[str])
+    _stored: dict[str, tuple[Request, Answer]] = field(default_factory=dict[str, tuple[Request, Answer]])
+    _cancelled: set[str] = field(default_factory=set[str])
 
-    def ask(self, op: str, key: str, order: str) -> tuple[int, dict[str, Any] | None]:
-        """Do an operation once per key; the status and the answer, or no answer when it gets lost."""
-        time.sleep(0.01 + 0.03 * self._chance(key, "pace"))
+    def ask(self, key: str, request: Request) -> Answer | None:
+        """Do an operation once per key; None when the connection is lost before the answer arrives."""
         with self._lock:
-            asked = self._asked[key] = self._asked.get(key, 0) + 1
-            if key not in self._answers:
-                refused = self._refusal(op, order)
-                if refused is not None:
-                    return refused
-                self._answers[key] = {"id": f"{op}-{order}-{key[:6]}"}
-                line = {"op": op, "order": order, "key": key}
-                os.write(self._file, (json.dumps(line) + "\n").encode())
-            if asked == 1 and self._chance(key, "lost") < 0.08:
-                self.lost += 1
-                return 200, None
-            return 200, self._answers[key]
+            self._asked[key] += 1
+            asked = self._asked[key]
+            mishap = self._mishap(key, request, asked)
+            if mishap is not None:
+                self.counts[mishap] += 1
+        self._travel(key, f"to/{asked}")
+        if mishap == "request lost":
+            return None
+        if mishap == "busy":
+            return 503, {"refused": "busy"}
+        with self._lock:
+            answer = self._perform(key, request)
+        self._travel(key, f"from/{asked}")
+        return None if mishap == "answer lost" else answer
 
-    def find(self, key: str) -> dict[str, Any] | None:
+    def find(self, key: str) -> Answer:
         """What was answered to a key, if anything was done."""
         with self._lock:
-            return self._answers.get(key)
+            _, answer = self._stored.get(key, (None, (404, {})))
+            return answer
 
-    def _refusal(self, op: str, order: str) -> tuple[int, dict[str, Any]] | None:
-        number = int(order.rpartition("-")[2])
-        if op == "charge" and number % 7 == 3:
-            return 402, {"refused": "card declined"}
-        if op == "ship" and number % 11 == 5:
-            return 409, {"refused": "no such address"}
-        if op == "refund" and order == self._stuck and not self.refunds_work:
+    def _perform(self, key: str, request: Request) -> Answer:
+        if key in self._stored:
+            before, answer = self._stored[key]
+            if before != request:
+                return self._misuse(key, request, f"the key was used for {before}")
+            self.counts["answered from store"] += 1
+            return answer
+        refusal = self._refusal(key, request)
+        if refusal is not None:
+            return refusal
+        answer = 200, {"id": f"{request.op}-{request.order}-{key[:6]}"}
+        if request.undoes is None or request.undoes in self._stored:
+            self._write(key, request)
+        else:
+            self._cancelled.add(request.undoes)
+            self.counts["cancelled before it was heard of"] += 1
+        self._stored[key] = request, answer
+        return answer
+
+    def _refusal(self, key: str, request: Request) -> Answer | None:
+        fate = self.fates.get(request.order)
+        if key in self._cancelled:
+            return 410, {"refused": "cancelled before it was heard of"}
+        if request.undoes in self._stored:
+            done, _ = self._stored[request.undoes]
+            if (done.op, done.order) != (UNDOES.get(request.op), request.order):
+                return self._misuse(key, request, f"it would undo {done}")
+        if request.op == "refund" and fate is Fate.STUCK and not self.refunds_work:
             return 503, {"refused": "refunds are down"}
+        return REFUSED.get((fate, request.op))
+
+    def _misuse(self, key: str, request: Request, why: str) -> Answer:
+        self._write(key, request, misuse=why)
+        return 422, {"refused": why}
+
+    def _write(self, key: str, request: Request, **more: str) -> None:
+        self._seq += 1
+        line = {"seq": self._seq, "op": request.op, "order": request.order, "key": key, "undoes": request.undoes, **more}
+        os.write(self.ledger, (json.dumps(line) + "\n").encode())
+
+    def _mishap(self, key: str, request: Request, asked: int) -> Mishap:
+        for_good = LOST_FOR_GOOD.get((self.fates.get(request.order), request.op))
+        if for_good is not None or asked > 2:
+            return for_good
+        drawn = self._chance(key, f"mishap/{asked}")
+        for mishap, share in BAD_LUCK:
+            if drawn < share:
+                return mishap
+            drawn -= share
         return None
 
+    def _travel(self, key: str, leg: str) -> None:
+        time.sleep(SLOWEST * self._chance(key, leg))
+
     def _chance(self, key: str, what: str) -> float:
-        digest = hashlib.sha256(f"{self._seed}/{key}/{what}".encode()).digest()
+        digest = hashlib.sha256(f"{self.seed}/{key}/{what}".encode()).digest()
         return int.from_bytes(digest[:4], "big") / 2**32
 
 
-class Answer(BaseHTTPRequestHandler):
-    """One request."""
+class Desk(BaseHTTPRequestHandler):
+    """The desk at which the world is asked: one request."""
 
     world: World
     protocol_version = "HTTP/1.1"
@@ -77,35 +161,40 @@ class Answer(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """An operation, or the operator's switch."""
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
+        op, key = self.path.strip("/"), self.headers.get("Idempotency-Key")
         if self.path == "/admin/refunds-on":
             self.world.refunds_work = True
             self._send(200, {})
-            return
-        status, answer = self.world.ask(self.path.strip("/"), self.headers["Idempotency-Key"], body["order"])
+        elif op not in OPERATIONS or not key:
+            self._send(400, {"refused": "name an operation, and an Idempotency-Key"})
+        else:
+            request = Request(op, body.pop("order"), body.pop("undoes", None), json.dumps(body, sort_keys=True))
+            self._answer(self.world.ask(key, request))
+
+    def do_GET(self) -> None:
+        """What was done under a key, or how often what happened."""
+        if self.path == "/admin/counts":
+            self._send(200, dict(self.world.counts))
+        else:
+            self._send(*self.world.find(self.path.rpartition("/")[2]))
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """The ledger is the log."""
+
+    def _answer(self, answer: Answer | None) -> None:
         if answer is None:
             self.close_connection = True
             self.connection.close()
         else:
-            self._send(status, answer)
-
-    def do_GET(self) -> None:
-        """Whether something was done under a key."""
-        if self.path == "/admin/lost":
-            self._send(200, {"lost": self.world.lost})
-            return
-        answer = self.world.find(self.path.rpartition("/")[2])
-        self._send(200 if answer else 404, answer or {})
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """The ledger is the log."""
+            self._send(*answer)
 
     def _send(self, status: int, answer: dict[str, Any]) -> None:
         data = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
         try:
+            self.end_headers()
             self.wfile.write(data)
         except OSError:
             pass  # the one who asked was killed; what is done is done
@@ -121,14 +210,16 @@ class Server(ThreadingHTTPServer):
         """A client that is gone is what this world is for."""
 
 
-def serve(ledger: str, seed: int, stuck: str) -> None:
+def serve(ledger: str, seed: int, orders: int) -> None:
     """Serve on a free port of the loopback interface, which is printed first."""
-    Answer.world = World(ledger, seed, stuck)
-    with Server(("127.0.0.1", 0), Answer) as server:
+    file = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    Desk.world = World(file, seed, draw_fates(seed, orders))
+    with Server(("127.0.0.1", 0), Desk) as server:
         sys.stdout.write(f"{server.server_address[1]}\n")
         sys.stdout.flush()
         server.serve_forever()
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    end_with_the_demo()
+    serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
