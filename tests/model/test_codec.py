@@ -7,29 +7,41 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any, Literal, NamedTuple, NoReturn, TypedDict
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import attrs
 import msgspec
 import pydantic
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amends.errors import DefinitionError, NotStorable
-from amends.model import keys
 from amends.model.codec import MAX_DEPTH, MAX_SIZE, shape_of
 from amends.model.failure import failure_of
 
 
 class Colour(enum.Enum):
     RED = "red"
+    BLUE = "blue"
+
+
+class Mixed(enum.Enum):
+    ONE = 1
+    TWO = "two"
+
+
+class Rights(enum.Flag):
+    READ = 1
+    WRITE = 2
 
 
 class Size(enum.IntEnum):
@@ -71,6 +83,75 @@ class Model(pydantic.BaseModel):
     when: date
 
 
+class Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(strict=True, extra="forbid")
+
+    at: datetime = pydantic.Field(alias="taken-at")
+    tags: set[str] = set()
+    part: Model | None = None
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def count(self) -> int:
+        return len(self.tags)
+
+
+class Open(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+
+    weight: float = 1.0
+    url: pydantic.AnyUrl = pydantic.AnyUrl("https://example.org/")
+
+
+class Hidden(pydantic.BaseModel):
+    secret: pydantic.SecretStr
+
+
+@dataclass(frozen=True)
+class Sku:
+    name: str
+
+
+@dataclass(frozen=True)
+class RareSku(Sku):
+    year: int = 0
+
+
+@dataclass
+class Cart:
+    lines: list[tuple[int, ...]] = field(default_factory=list)
+    skus: dict[str, Sku] = field(default_factory=dict)
+    loose: Any = None
+    weight: float | None = None
+
+
+@dataclass
+class Fussy:
+    """Its own code raises what no decoder expects."""
+
+    number: int
+
+    def __post_init__(self) -> None:
+        if self.number < 0:
+            raise KeyError("fussy")
+
+
+class Unequal(msgspec.Struct, eq=False, rename="camel"):
+    first_part: int
+    nodes: list[Unequal] = []
+
+
+def spoilt() -> Fussy:
+    value = Fussy(1)
+    value.number = -1
+    return value
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+VALUE = Model(name="a", when=date(2026, 1, 1))
+
 VALUES: list[tuple[Any, Any]] = [
     (str, "text"),
     (int, 2**63 - 1),
@@ -104,6 +185,27 @@ VALUES: list[tuple[Any, Any]] = [
     (Model, Model(name="a", when=date(2026, 1, 1))),
     (list[Model], [Model(name="a", when=date(2026, 1, 1))]),
     (Any, {"a": [1, 2.5, None, True, "x"]}),
+    (object, {"a": [1]}),
+    (dict[str, object], {"a": [1]}),
+    (int, 2**64 - 1),
+    (int | float, 1.0),
+    (bool | int, True),
+    (time, time(1, 2, 3, 4)),
+    (time, time(1, tzinfo=UTC)),
+    (set[Colour], {Colour.RED, Colour.BLUE}),
+    (set[Sku], {Sku("a"), Sku("b")}),
+    (set[int | str | None], {1, "a", None}),
+    (set[frozenset[int]], {frozenset({1}), frozenset({0})}),
+    (set[Path], {Path("a"), Path("b")}),
+    (dict[int, set[Colour]], {1: {Colour.RED, Colour.BLUE}, 10: set()}),
+    (dict[Colour, int], {Colour.RED: 1}),
+    (dict[UUID, int], {UUID(int=1): 1}),
+    (dict[date, Unequal | None], {date(2026, 1, 1): None}),
+    (dict[Decimal, int], {Decimal("1.50"): 1}),
+    (Rights, Rights.READ | Rights.WRITE),
+    (Strict, Strict(**{"taken-at": datetime(2026, 1, 1, tzinfo=UTC)}, tags={"a", "b"}, part=VALUE)),
+    (Open, Open(more=[1])),
+    (Model | None, None),
 ]
 
 
@@ -112,6 +214,27 @@ def test_comes_back_as_it_was(annotation: Any, value: Any) -> None:
     shape = shape_of(annotation)
     back = shape.decode(shape.encode(value))
     assert back == value and type(back) is type(value)
+
+
+def test_what_has_no_equality_of_its_own_comes_back_by_its_fields() -> None:
+    back = shape_of(Unequal).decode(shape_of(Unequal).encode(Unequal(1, [Unequal(2)])))
+    assert back.nodes[0].first_part == 2
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_the_hour_that_clocks_go_through_twice_keeps_its_offset(fold: int) -> None:
+    value = datetime(2026, 10, 25, 2, 30, fold=fold, tzinfo=BERLIN)
+    back = shape_of(datetime).store(value)[1]
+    assert back.utcoffset() == value.utcoffset() and back.timestamp() == value.timestamp()
+
+
+def test_equal_calls_are_written_alike_whether_an_int_or_a_float_is_given() -> None:
+    assert shape_of(float).encode(1) == shape_of(float).encode(1.0) == b"1.0"
+    assert shape_of(Cart).encode(Cart(weight=2)) == shape_of(Cart).encode(Cart(weight=2.0))
+
+
+def test_what_never_returns_has_nothing_to_keep() -> None:
+    assert shape_of(NoReturn).encode(None) == b"null"
 
 
 def test_an_int_where_a_float_is_annotated_is_a_float() -> None:
@@ -152,6 +275,39 @@ REFUSED: list[tuple[Any, Any, str, tuple[Any, ...]]] = [
     (Any, looped(), "itself", (0,)),
     (Any, generator(), "generator", ()),
     (Any, print, "no value", ()),
+    (float, 2**53 + 1, "came back as float", ()),
+    (float | None, math.nan, "NaN", ()),
+    (Cart, Cart(weight=math.nan), "NaN", ("weight",)),
+    (Decimal, Decimal("sNaN"), "NaN", ()),
+    (list[Decimal], [Decimal("Infinity")], "Infinity", (0,)),
+    (set[int], {2**70}, "64 bits", ()),
+    (dict[int, int], {2**70: 1}, "64 bits", ()),
+    (dict[str, int], {"\ud800": 1}, "surrogate", ()),
+    (Path, Path("\ud800"), "surrogate", ()),
+    (Any, [{"a": {1: 2}}], "the key 1", (0, "a")),
+    (dict[int, int], {Size.SMALL: 1}, "the key", ()),
+    (dict[Any, Any], {1: 1, "1": 2}, "the key 1", ()),
+    (Line, {"sku": "a", "qty": 1, "more": 2}, "'more'", ()),
+    (set[int], {Size.SMALL}, "set", ()),
+    (set[tuple[int, ...]], {(Size.SMALL,)}, "set", ()),
+    (Cart, Cart([(1,), [2]]), "list came back as tuple", ("lines", 1)),  # type: ignore[list-item]
+    (Cart, Cart(skus={"a": Sku("x"), "b": Sku(5)}), "got `int`", ("skus", "b", "name")),  # type: ignore[arg-type]
+    (Cart, Cart(skus={"a": RareSku("x")}), "RareSku came back as Sku", ("skus", "a")),
+    (Cart, Cart(loose={"a": [1, (2,)]}), "tuple came back as list", ("loose", "a", 1)),
+    (list[dict[str, list[int]]], [{"a": [1], "b": [1, "x"]}], "got `str`", (0, "b", 1)),  # type: ignore[list-item]
+    (dict[str, int], OrderedDict(a=1), "OrderedDict", ()),
+    (time, time(1, tzinfo=BERLIN), "time", ()),
+    (datetime, datetime(1880, 1, 1, tzinfo=BERLIN), "datetime", ()),
+    (None, 5, "int", ()),
+    (Any, Sku("a"), "Sku came back as dict", ()),
+    (Any, [Model(name="a", when=date(2026, 1, 1))], "Model came back as dict", (0,)),
+    (Open, Open(weight=math.nan), "NaN", ("weight",)),
+    (Hidden, Hidden(secret=pydantic.SecretStr("x")), "SecretStr", ("secret",)),
+    (Fussy, spoilt(), "fussy", ()),
+    (Callable[[], int], print, "builtin_function", ()),
+    (list[Iterator[int]], [generator()], "generator", (0,)),
+    (complex, 1j, "complex", ()),
+    (Any, deep(5000), "deep", (0,) * (MAX_DEPTH + 1)),
 ]
 
 
@@ -162,9 +318,41 @@ def test_is_refused_when_written(annotation: Any, value: Any, said: str, path: t
     assert caught.value.path == path and caught.value.cure
 
 
-def test_a_union_that_cannot_be_told_apart_is_refused_at_definition() -> None:
-    with pytest.raises(DefinitionError, match="tagged"):
-        shape_of(Item | Parcel)
+UNUSABLE: list[tuple[Any, str]] = [
+    (Item | Parcel, "tagged"),
+    (str | Path, "tagged"),
+    (Mixed, "all str, or all int"),
+    (dict[tuple[int, int], int], "pairs"),
+]
+
+
+@pytest.mark.parametrize(("annotation", "said"), UNUSABLE, ids=str)
+def test_types_that_cannot_come_back_are_refused_before_anything_is_called(annotation: Any, said: str) -> None:
+    with pytest.raises(DefinitionError, match=said):
+        shape_of(annotation)
+
+
+UNFIT: list[tuple[Any, bytes, tuple[Any, ...]]] = [
+    (int, b'"a"', ()),
+    (int, b"{", ()),
+    (int, b"", ()),
+    (str, b'"\xff"', ()),
+    (list[Sku], b'[{"name":"a"},{"name":1}]', (1, "name")),
+    (dict[str, Sku], b'{"a":{"name":"a"},"b":{}}', ("b",)),
+    (dict[str, dict[str, list[int]]], b'{"a":{"x":[1],"y":[2,"z"]},"b":{"x":["q"]}}', ("a", "y", 1)),
+    (dict[int, int], b'{"a":1}', ()),
+    (Fussy, b'{"number":-1}', ()),
+    (Model, b'{"name":5}', ()),
+    (complex, b"1", ()),
+    (Any, b"[" * 5000 + b"]" * 5000, ()),
+]
+
+
+@pytest.mark.parametrize(("annotation", "raw", "path"), UNFIT, ids=str)
+def test_json_that_does_not_fit_says_where(annotation: Any, raw: bytes, path: tuple[Any, ...]) -> None:
+    with pytest.raises(NotStorable) as caught:
+        shape_of(annotation).decode(raw)
+    assert caught.value.path == path
 
 
 json_data = st.recursive(
@@ -195,43 +383,87 @@ def test_the_same_value_is_written_in_one_way(words: set[str], numbers: dict[str
         pass
 
 
-def test_keys_are_stable_over_processes_and_versions() -> None:
+@dataclass
+class Everything:
+    """A type that holds most others."""
+
+    text: str
+    number: float
+    maybe: int | None
+    kinds: set[Colour]
+    by_number: dict[int, tuple[str, ...]]
+    sizes: frozenset[Size]
+    exact: Decimal
+    raw: bytes
+    at: datetime
+    took: timedelta
+    paid: Card | Cash
+    point: Point
+    loose: Any
+
+
+numbers = st.integers(-(2**65), 2**65)
+odd_text = st.text(st.characters(), max_size=4)
+everything = st.builds(
+    Everything,
+    text=odd_text | st.just("\ud800"),
+    number=st.floats() | numbers,
+    maybe=st.none() | numbers | st.booleans(),
+    kinds=st.sets(st.sampled_from(Colour)),
+    by_number=st.dictionaries(numbers, st.lists(odd_text, max_size=2).map(tuple), max_size=3),
+    sizes=st.frozensets(st.sampled_from(Size) | st.just(1)),
+    exact=st.decimals(),
+    raw=st.binary(max_size=5),
+    at=st.datetimes(timezones=st.none() | st.timezones(), allow_imaginary=False),
+    took=st.timedeltas(),
+    paid=st.builds(Card, odd_text) | st.builds(Cash, numbers),
+    point=st.builds(Point, numbers, st.floats()),
+    loose=json_data,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(everything)
+def test_anything_typed_comes_back_equal_and_of_its_types_or_is_refused(value: Everything) -> None:
+    shape = shape_of(Everything)
+    try:
+        raw, twin = shape.store(value)
+    except NotStorable as refused:
+        assert refused.cure
+        return
+    assert twin.at.replace(tzinfo=None, fold=0) == value.at.replace(tzinfo=None, fold=0)
+    assert twin.at.utcoffset() == value.at.utcoffset()
+    for field_name in ("text", "maybe", "kinds", "by_number", "sizes", "exact", "raw", "took", "paid", "point", "loose"):
+        assert getattr(twin, field_name) == getattr(value, field_name)
+        assert type(getattr(twin, field_name)) is type(getattr(value, field_name))
+    assert twin.number == value.number and type(twin.number) is float
+    assert all(type(size) is Size for size in twin.sizes)
+    assert shape.store(twin)[0] == raw == shape.encode(shape.decode(raw))
+
+
+def test_equal_values_are_written_alike_in_every_process() -> None:
     code = (
-        "from amends.model import keys; from amends.model.codec import shape_of; "
-        "print(keys.step_key('n', 's', 'r', 1, 'step', shape_of(set[str]).encode({'a', 'b', 'c'})))"
+        "from tests.model import test_codec as t; "
+        "value = t.Strict(**{'taken-at': t.datetime(2026, 1, 1), 'tags': set('abcdef')}); "
+        "print(t.shape_of(t.Strict).encode(value), t.shape_of(set[t.Sku]).encode({t.Sku(n) for n in 'abcdef'}), "
+        "t.shape_of(set[frozenset[str]]).encode({frozenset(n) for n in ('ab', 'cd', 'ef')}))"
     )
-    runs = {
+    written = {
         subprocess.run(
             [sys.executable, "-c", code],
             env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[2],
             capture_output=True,
             text=True,
             check=True,
-        ).stdout.strip()
-        for seed in ("1", "2")
+        ).stdout
+        for seed in ("1", "2", "3")
     }
-    assert runs == {keys.step_key("n", "s", "r", 1, "step", b'["a","b","c"]')}
-    assert keys.step_key("n", "s", "r", 1, "step", b"{}") == "69a7bc61c1ee6257215db7dfaf6e8879"
+    assert len(written) == 1
 
 
-def test_every_part_changes_the_key() -> None:
-    base: dict[str, Any] = {"namespace": "n", "saga": "s", "run_id": "r", "pos": 1, "step": "p", "args": b"{}"}
-    other = {"namespace": "x", "saga": "x", "run_id": "x", "pos": 2, "step": "x", "args": b"[]", "generation": 1}
-    made = {keys.step_key(**{**base, name: value}) for name, value in other.items()} | {keys.step_key(**base)}
-    assert len(made) == len(other) + 1
-    assert keys.step_key(**{**base, "namespace": "ns", "saga": ""}) != keys.step_key(**base)
-    assert keys.undo_key("a") != keys.undo_key("b") != "a"
-
-
-def test_luck_is_fair_and_repeats() -> None:
-    draws = [keys.luck_float(b"seed", n) for n in range(2000)]
-    assert all(0 <= draw < 1 for draw in draws) and 0.45 < sum(draws) / len(draws) < 0.55
-    assert keys.luck_uuid(b"seed", 1) == keys.luck_uuid(b"seed", 1) and keys.luck_uuid(b"seed", 1).version == 4
-
-
-def test_a_diff_names_the_way() -> None:
-    said = keys.diff(b'{"o":{"qty":1,"a":[1,2]}}', b'{"o":{"qty":2,"a":[1,3],"new":0}}')
-    assert said.splitlines() == ["- o.a[1]: 2", "+ o.a[1]: 3", "- o.new: (absent)", "+ o.new: 0", "- o.qty: 1", "+ o.qty: 2"]
+def test_the_order_of_fields_in_the_code_does_not_count() -> None:
+    assert shape_of(Cart).encode(Cart()) == b'{"lines":[],"loose":null,"skus":{},"weight":null}'
 
 
 class Broken(Exception):
@@ -251,3 +483,46 @@ def test_an_exception_is_kept_bounded_with_its_data() -> None:
         raise KeyError("\ud800")
     except KeyError as raised:
         msgspec.json.encode(failure_of(raised))
+
+
+class Lying(Exception):
+    """Its attributes and notes are not what they should be."""
+
+    @property
+    def __dict__(self) -> Any:
+        raise RuntimeError
+
+
+class Declined(Exception):
+    def __init__(self, code: int) -> None:
+        super().__init__("declined", object())
+        self.code = code
+        self.response = object()
+        self._private = 1
+
+
+def test_of_an_error_all_data_is_kept_that_is_plain_and_small() -> None:
+    assert bytes(failure_of(Declined(51)).data) == b'{"code":51}'
+    assert bytes(failure_of(ValueError("x" * 100_000)).data) == b"null"
+
+
+def test_an_error_that_lies_is_still_told() -> None:
+    error = ValueError("x")
+    error.__notes__ = 5  # type: ignore[assignment]
+    assert failure_of(error).notes == ()
+    error.__notes__ = [Broken()]  # type: ignore[list-item]
+    assert "cannot be read" in failure_of(error).notes[0]
+    assert failure_of(Lying("a")).message == "a"
+
+
+def test_of_a_long_traceback_the_end_is_kept_and_no_values() -> None:
+    unseen = "a local value"
+    try:
+        raise ValueError("é" * 9000 + "the end")
+    except ValueError as error:
+        kept = failure_of(error)
+    assert len(kept.traceback.encode()) <= 4096 and kept.traceback.rstrip().endswith("the end")
+    try:
+        raise ValueError("short")
+    except ValueError as error:
+        assert "raise ValueError" in failure_of(error).traceback and unseen not in failure_of(error).traceback

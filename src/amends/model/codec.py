@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 from functools import lru_cache
-from typing import Any
+from typing import Any, Never, NoReturn
 
 import msgspec
 
-from amends.errors import DefinitionError, NotStorable
-from amends.model import foreign
-from amends.model.same import culprit, same
+from amends.errors import NotStorable
+from amends.model import canonical, foreign
+from amends.model.culprit import Where, changed, misfit, unwritable
+from amends.model.same import same
+from amends.model.traits import traits_of
 
 MAX_SIZE = 1 << 20
 """Bytes of JSON that one value may take."""
@@ -18,7 +20,6 @@ MAX_SIZE = 1 << 20
 MAX_DEPTH = 64
 """How deep containers may lie within one another."""
 
-_encoder = msgspec.json.Encoder(order="deterministic", enc_hook=foreign.encode)
 _PLAIN = "Annotate it (and the function that returns it), or use plain JSON data: dict, list, str, int, float, bool, None."
 
 
@@ -26,16 +27,13 @@ class Shape:
     """How the values of one annotation are written and read. Made by `shape_of`."""
 
     def __init__(self, annotation: Any) -> None:
-        self._plain = annotation is Any or annotation is inspect.Parameter.empty
-        self._exact = annotation if annotation in (str, int, bool) else None
+        self._plain = annotation in (Any, object, inspect.Parameter.empty)
         self._name = "plain JSON data" if self._plain else getattr(annotation, "__name__", str(annotation))
-        try:
-            self._decoder = msgspec.json.Decoder(Any if self._plain else annotation, dec_hook=foreign.decode)
-        except TypeError as error:
-            raise DefinitionError(
-                f"values of {annotation!r} cannot be told apart when they are read back: {error} "
-                "Use tagged msgspec.Struct classes in unions."
-            ) from error
+        known = Any if self._plain else None if annotation in (Never, NoReturn) else annotation
+        self._traits = traits_of(known)
+        self._atoms = self._traits.atoms
+        self._write = canonical.encode_any if self._traits.unsorted else canonical.encode
+        self._decode = msgspec.json.Decoder(known, dec_hook=foreign.decode).decode
 
     def encode(self, value: Any) -> bytes:
         """The value as canonical JSON.
@@ -47,51 +45,64 @@ class Shape:
 
     def store(self, value: Any) -> tuple[bytes, Any]:
         """The value as canonical JSON, and the twin that comes back from it. Raises what `encode` does."""
-        kind = type(value)
-        if kind is self._exact and kind is not str and (kind is bool or -(2**63) <= value < 2**63):
-            return _encoder.encode(value), value
         try:
-            raw = _written(value)
-            twin = self._decoder.decode(raw)
-            well = len(raw) <= MAX_SIZE and same(value, twin, MAX_DEPTH)
-        except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError, AttributeError) as error:
-            raise self._refused(value, error) from None
+            if type(value) in self._atoms:
+                raw, twin = canonical.encode(value), value
+            else:
+                raw = self._write(value)
+                twin = self._decode(raw)
+            well = same(value, twin, MAX_DEPTH)
+            if self._traits.floats and well and twin is not value:
+                raw = self._write(twin)  # 1 where a float is meant is written as 1.0: equal calls have equal bytes
+        except Exception as error:  # a type's own code (__post_init__, validators) may raise anything: it is refused
+            raise self._refused(value, error) from error
         if not well:
-            raise self._refused(value, None if len(raw) <= MAX_SIZE else len(raw))
+            raise self._refused(value, None)
+        if len(raw) > MAX_SIZE:
+            what = f"a value of {len(raw)} bytes, more than {MAX_SIZE}"
+            raise NotStorable(what, cure="Keep large data elsewhere, and its name here.")
         return raw, twin
 
     def decode(self, raw: bytes | msgspec.Raw) -> Any:
         """The value that was written.
 
         Raises:
-            NotStorable: the JSON does not fit the annotation.
+            NotStorable: the JSON does not fit the annotation; `path` leads to the part that does not.
         """
         try:
-            return self._decoder.decode(raw)
-        except (msgspec.MsgspecError, ValueError, TypeError) as error:
-            raise NotStorable(f"JSON that is not {self._name}: {error}") from error
+            return self._decode(raw)
+        except Exception as error:  # a type's own code (__post_init__, validators) may raise anything: it does not fit
+            trouble, path = self._misfit(bytes(raw), error)
+            raise NotStorable(f"JSON that is not {self._name}: {trouble}", path=path) from error
 
-    def _refused(self, value: Any, why: Exception | int | None) -> NotStorable:
-        if isinstance(why, int):
-            return NotStorable(
-                f"a value of {why} bytes, more than {MAX_SIZE}", cure="Keep large data elsewhere, and its name here."
-            )
-        what, path = culprit(value, MAX_DEPTH) or (self._mismatch(value, why), ())
+    def _refused(self, value: Any, error: Exception | None) -> NotStorable:
+        what, path = unwritable(value, MAX_DEPTH) or self._changed(value, error)
         return NotStorable(what, path=path, cure=_cure(what, self._plain))
 
-    def _mismatch(self, value: Any, why: Exception | None) -> str:
-        because = f" ({why})" if why else ""
-        return f"a {type(value).__qualname__} does not come back as it is from {self._name}{because}"
+    def _changed(self, value: Any, error: Exception | None) -> tuple[str, Where]:
+        """What becomes of a value that JSON can hold, when it is read back."""
+        try:
+            raw = canonical.encode_any(value)
+        except Exception:  # a type's own code may raise anything: then the first error is all there is to tell
+            return f"a value of type {type(value).__qualname__} cannot be written down: {_line(error)}", ()
+        try:
+            found = changed(value, self._decode(raw), MAX_DEPTH)
+        except Exception as unread:  # a type's own code (__post_init__, validators) may raise anything
+            trouble, path = self._misfit(raw, unread)
+            return f"a value of type {type(value).__qualname__} cannot be read back as {self._name}: {trouble}", path
+        return found or (f"a value of type {type(value).__qualname__} cannot be kept: {_line(error)}", ())
+
+    def _misfit(self, raw: bytes, error: Exception) -> tuple[str, Where]:
+        if not isinstance(error, msgspec.ValidationError):
+            return _line(error), ()
+        words = str(error)
+        return _line(error).rpartition(" - at ")[0] or _line(error), misfit(raw, self._decode, words)
 
 
-def _written(value: Any) -> bytes:
-    """Canonical JSON. The encoder orders names only where all keys are text; other keys are made text first."""
-    try:
-        return _encoder.encode(value)
-    except TypeError as error:
-        if "str keys" not in str(error):
-            raise
-        return _encoder.encode(msgspec.to_builtins(value, str_keys=True, order="deterministic", enc_hook=foreign.encode))
+def _line(error: Exception | None) -> str:
+    """An error in one line of bounded length: a model's validator may say a page."""
+    words = str(error) if isinstance(error, (msgspec.MsgspecError, ValueError, TypeError)) else repr(error)
+    return " ".join(words.split())[:300]
 
 
 def _cure(what: str, plain: bool) -> str:
@@ -99,7 +110,7 @@ def _cure(what: str, plain: bool) -> str:
         return "Use str or Decimal for numbers of more than 64 bits."
     if "NaN" in what or "surrogate" in what:
         return "Use None, or another value that JSON has."
-    return _PLAIN if plain else "Return what the annotation says, of types that can be read back by it."
+    return _PLAIN if plain else "Give what the annotation says, or annotate what is given."
 
 
 @lru_cache(maxsize=4096)
@@ -111,7 +122,7 @@ def shape_of(annotation: Any) -> Shape:
     """The shape of an annotation; `inspect.Parameter.empty` and `Any` mean plain JSON data.
 
     Raises:
-        DefinitionError: its values could not be told apart when read back.
+        DefinitionError: its values cannot be told apart when they are read back, or have no form in JSON.
     """
     try:
         return _cached(annotation)

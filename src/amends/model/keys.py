@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from itertools import zip_longest
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 MOST_DIFFERENCES = 20
+MOST_SHOWN = 200
 
 
 def step_key(namespace: str, saga: str, run_id: str, pos: int, step: str, args: bytes, generation: int = 0) -> str:
@@ -58,18 +60,30 @@ def _differences(old: Any, new: Any, path: str, lines: list[str]) -> None:
     if isinstance(old, dict) and isinstance(new, dict):
         for name in sorted(old.keys() | new.keys()):
             _differences(old.get(name, _ABSENT), new.get(name, _ABSENT), f"{path}.{name}" if path else name, lines)
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, (was, now) in enumerate(zip(old, new, strict=True)):
+    elif isinstance(old, list) and isinstance(new, list):
+        for index, (was, now) in enumerate(zip_longest(old, new, fillvalue=_ABSENT)):
             _differences(was, now, f"{path}[{index}]", lines)
     elif old != new or type(old) is not type(new):
-        lines += [f"- {path}: {_shown(old)}", f"+ {path}: {_shown(new)}"]
+        was, now = _shown(_text(old), _text(new))
+        where = f"{path}: " if path else ""
+        lines += [f"- {where}{was}", f"+ {where}{now}"]
 
 
 _ABSENT = object()
 
 
-def _shown(value: Any) -> str:
-    return "(absent)" if value is _ABSENT else msgspec.json.encode(value).decode()[:200]
+def _text(value: Any) -> str:
+    return "(absent)" if value is _ABSENT else msgspec.json.encode(value).decode()
+
+
+def _shown(old: str, new: str) -> tuple[str, str]:
+    """Both texts, or of long ones the piece around the place where they part."""
+    parted = next(
+        (index for index, (was, now) in enumerate(zip(old, new, strict=False)) if was != now), min(len(old), len(new))
+    )
+    start = max(0, parted - MOST_SHOWN // 2)
+    cut = slice(start, start + MOST_SHOWN)
+    return ("…" + old[cut], "…" + new[cut]) if start else (old[cut], new[cut])
 
 
 def _add(hasher: blake2b, part: bytes) -> None:
