@@ -13,9 +13,10 @@ from pathlib import Path
 import click
 import pytest
 
-from amends.ops.demo.audit import audit
+from amends.ops.demo.audit import Audit, audit
 from amends.ops.demo.fates import FEWEST_ORDERS, Fate, draw_fates, order_name
-from amends.ops.demo.main import new_folder, run_demo
+from amends.ops.demo.main import Demo, new_folder, run_demo
+from amends.ops.demo.report import report, worth_trying
 from amends.ops.demo.world import Request, World
 
 ORDERS, KILLS = 40, 4
@@ -24,26 +25,50 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="it looks for the children in /proc")
 
 
-@pytest.fixture(scope="module")
-def performed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo") / "files"
-
-
 def demo_command(folder: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "amends", "demo", "--orders", str(ORDERS), "--keep", str(folder), "--seed", "7", *more]
 
 
-def test_orders_come_to_a_good_end_while_workers_are_killed(performed: Path) -> None:
-    command = demo_command(performed, "--kills", str(KILLS), "--json")
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+@pytest.fixture(scope="module")
+def performed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("demo") / "files"
+    command = demo_command(folder, "--kills", str(KILLS), "--json")
+    return folder, subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+
+
+def test_orders_come_to_a_good_end_while_workers_are_killed(
+    performed: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, done = performed
     assert done.returncode == 0, done.stderr + done.stdout
     facts = json.loads(done.stdout)
     assert facts["passed"] and facts["kills"] == KILLS and facts["letters"] == 1
     assert facts["recoveries"] > 0 and facts["checks"] > 0 and facts["cancelled"] > 0, "each kind of mishap was met"
     assert all(facts["mishaps"][mishap] > 0 for mishap in ("answer lost", "request lost", "busy"))
     assert f"kill -9 {KILLS}/{KILLS}" in done.stderr and "operator: amends dlq retry" in done.stderr
-    found = audit(performed / "orders.db", performed / "world.ledger", ORDERS)
+    found = audit(folder / "orders.db", folder / "world.ledger", ORDERS)
     assert found.wrong == [] and found.states["completed"] > found.states["compensated"] > 0
+
+
+def test_what_it_says_to_try_next_works(performed: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = performed
+    tries = worth_trying(audit(folder / "orders.db", folder / "world.ledger", ORDERS))
+    assert len(tries) == 5
+    for words in tries:
+        command = [sys.executable, "-m", "amends", *words.split(), "--store", str(folder / "orders.db")]
+        done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+        assert done.returncode == 0 and "order-" in done.stdout, (words, done.stderr)
+
+
+@pytest.mark.parametrize("wrong", [[], ["order-1: the world says otherwise"]])
+def test_the_verdict(wrong: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demo = Demo(tmp_path, ORDERS, KILLS, seed=1)
+    report(demo, Audit(wrong=wrong, examples={"it was killed": "order-2"}), 7.0, as_json=False)
+    said = capsys.readouterr().out
+    if wrong:
+        assert "WRONG  order-1: the world says otherwise" in said and "FAIL: 1 things" in said and "PASS" not in said
+    else:
+        assert "PASS" in said and f"show order-2 --store {tmp_path / 'orders.db'}  # it was killed" in said
 
 
 @on_linux

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -62,7 +66,7 @@ def report(demo: Performance, found: Audit, seconds: float, *, as_json: bool) ->
         facts = {"seed": demo.seed, "kills": demo.killed, "mishaps": demo.mishaps, "seconds": round(seconds, 1)}
         screen.show_json({**facts, **vars(found), "states": dict(found.states), "passed": not found.wrong})
         return
-    out = screen.out()
+    out = Console(highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column()
     table.add_column(justify="right")
@@ -76,9 +80,9 @@ def report(demo: Performance, found: Audit, seconds: float, *, as_json: bool) ->
         return
     out.print("PASS: each order is done or net zero, each key took effect once, nothing is open", style="bold green")
     out.print("\nWhat to try next:", markup=False)
-    for command, why in _commands(found).items():
-        out.print(f"  amends {command} --store {demo.store}  # {why}", markup=False)
-    out.print(f"  less {demo.ledger}  # what really happened outside", markup=False)
+    for command, why in worth_trying(found).items():
+        out.print(f"  {_program()} {command} --store {shlex.quote(str(demo.store))}  # {why}", markup=False)
+    out.print(f"  less {shlex.quote(str(demo.ledger))}  # what really happened outside", markup=False)
 
 
 def _rows(demo: Performance, found: Audit, seconds: float) -> dict[str, int | str]:
@@ -102,7 +106,15 @@ def _rows(demo: Performance, found: Audit, seconds: float) -> dict[str, int | st
     }
 
 
-def _commands(found: Audit) -> dict[str, str]:
-    """What to try, and what there is to see."""
+def worth_trying(found: Audit) -> dict[str, str]:
+    """Commands to try on the files that are left, and what there is to see."""
     stories = {f"show {order}": why for why, order in sorted(found.examples.items(), reverse=True)}
     return {"ps --limit 10": "the newest orders", **stories, "dlq list --all": "what a person had to do"}
+
+
+def _program() -> str:
+    """How the command line is called from here."""
+    beside = Path(sys.executable).with_name("amends")
+    if shutil.which("amends") or not beside.exists():
+        return "amends"
+    return shlex.quote(os.path.relpath(beside) if beside.is_relative_to(Path.cwd()) else str(beside))
