@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
 from amends.engine.engine import Engine
 from amends.errors import (
@@ -27,6 +30,7 @@ from amends.errors import (
     StoreError,
     UnknownRun,
 )
+from amends.ops.words import printable
 
 CODES: tuple[tuple[type[AmendsError], int], ...] = (
     (UnknownRun, 3),
@@ -39,20 +43,73 @@ CODES: tuple[tuple[type[AmendsError], int], ...] = (
     (DefinitionError, 2),
     (NotStorable, 2),
 )
+NO_STORE = 5
 TIMED_OUT = 14
+INTERRUPTED = 130
 STATE_CODES = {"completed": 0, "compensated": 10, "partly_compensated": 10, "needs_attention": 11, "abandoned": 12}
 
 Command = Callable[..., Any]
 
 
-def out() -> Console:
-    """Where data goes. Piped, it is as wide as it needs to be, so that nothing is cut."""
-    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False, width=None if sys.stdout.isatty() else 4000)
+class Page:
+    """What a person reads on stdout: wrapped to the terminal; piped, each line as long as it is."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+        self._width = self._console.width if self._console.is_terminal else sys.maxsize
+
+    def whole(self, text: Text) -> None:
+        """One line that is never broken, for what people copy: the terminal may fold it, we do not."""
+        self._console.print(text, soft_wrap=True)
+
+    def wrap(self, text: Text) -> None:
+        """Text wrapped at spaces."""
+        self.hang("", text)
+
+    def hang(self, lead: str, text: Text) -> None:
+        """Text behind a lead, wrapped so that every line starts where the first one does. Words are never broken."""
+        for line in _broken(text, max(20, self._width - len(lead))):
+            line.rstrip()
+            self.whole(Text.assemble(lead, line))
+            lead = " " * len(lead)
+
+    def columns(self, names: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+        """Rows in columns; a first cell that is too long for its column has a line of its own."""
+        texts = [[Text(name, style="dim") for name in names], *rows]
+        widths = [max(row[at].cell_len for row in texts) for at in range(len(names))]
+        rest = sum(widths[1:]) + 2 * len(widths[1:])
+        widths[0] = min(widths[0], max(len(names[0]), self._width - rest))
+        for row in texts:
+            line = Text()
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True)):
+                if at == 0 and cell.cell_len > width:
+                    self.whole(cell)
+                    cell = Text("")
+                line.append_text(cell).append(" " * (width - cell.cell_len + 2))
+            line.rstrip()
+            self.whole(line)
+
+
+def _broken(text: Text, room: int) -> list[Text]:
+    """Text in lines of at most `room`, broken at spaces only: ids, keys and paths stay whole."""
+    if text.cell_len <= room:
+        return [text]
+    breaks: list[int] = []
+    used = at = 0
+    for word in text.plain.split(" "):
+        width = cell_len(word)
+        if used and used + 1 + width > room:
+            breaks.append(at)
+            used = width
+        else:
+            used += width + (1 if at else 0)
+        at += len(word) + 1
+    return list(text.divide(breaks))
 
 
 def aside(text: str) -> None:
     """Say something that is not data."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
 
 
 def show_json(value: Any) -> None:
@@ -67,17 +124,34 @@ def common(command: Command) -> Command:
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     @wraps(command)
     def run(**options: Any) -> Any:
-        try:
-            outcome = command(**options)
-            if asyncio.iscoroutine(outcome):
-                asyncio.run(outcome)
-        except AmendsError as error:
-            fail(error)
-        except KeyboardInterrupt:
-            aside("interrupted; durable work goes on where it was when a worker takes it up.")
-            sys.exit(130)
+        with _Errors(logging.getLogger("amends")):
+            try:
+                outcome = command(**options)
+                if asyncio.iscoroutine(outcome):
+                    asyncio.run(outcome)
+            except AmendsError as error:
+                fail(error)
+            except KeyboardInterrupt:
+                aside("interrupted; durable work goes on where it was when a worker takes it up.")
+                sys.exit(INTERRUPTED)
 
     return run
+
+
+class _Errors(logging.StreamHandler[Any]):
+    """Errors that are logged while a command runs are said on stderr; warnings are for the command itself to tell."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        super().__init__(sys.stderr)
+        self.setLevel(logging.ERROR)
+        self.setFormatter(logging.Formatter("amends: %(message)s"))
+        self._log = log
+
+    def __enter__(self) -> None:
+        self._log.addHandler(self)
+
+    def __exit__(self, *_: object) -> None:
+        self._log.removeHandler(self)
 
 
 def fail(error: AmendsError) -> NoReturn:
@@ -89,6 +163,18 @@ def fail(error: AmendsError) -> NoReturn:
 def reading(store: str) -> Engine:
     """An engine that drives nothing, on a store that must be there."""
     if not Path(store).exists():
-        aside(f"amends: there is no store {os.fspath(store)!r}. Name it with --store PATH or AMENDS_STORE.")
-        sys.exit(5)
+        aside(
+            f"amends: there is no store {os.fspath(store)!r}. Name the file with --store PATH or AMENDS_STORE; "
+            "`amends run` and `amends worker` make a new one."
+        )
+        sys.exit(NO_STORE)
     return Engine(store)
+
+
+def sure(question: str) -> None:
+    """Ask before something that cannot be taken back; anything but yes ends the command."""
+    click.echo(f"{printable(question)} [y/N]: ", nl=False, err=True)
+    answer = sys.stdin.readline()
+    if answer.strip().lower() not in ("y", "yes"):
+        aside("amends: nothing was done." + ("" if answer else " Nobody is there to be asked: say --yes."))
+        sys.exit(1)

@@ -2,64 +2,189 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from amends.model.records import CLOSED
-from amends.ops.words import when
+import msgspec
+
+from amends.model import records as r
+from amends.ops.story import because
+from amends.ops.words import plain, span, state_words, times, when
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from amends.ops.story import Line, Story
     from amends.stores.port import Letter, Run
 
+CLOSING = {
+    "completed": "completed",
+    "compensated": "was rolled back",
+    "partly_compensated": "was rolled back in part",
+    "abandoned": "was closed by a person who abandoned an effect",
+}
 
-def explain(run: Run, story: Story, letters: list[Letter], now: float) -> str:
+
+@dataclass(frozen=True)
+class Why:
+    """The paragraph, and the commands that a person can give."""
+
+    text: str
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Look:
+    """All that is known about a run at one moment. `mail` is posted and not yet taken up; `gone`: its driver has died."""
+
+    run: Run
+    story: Story
+    letters: Sequence[Letter]
+    mail: Sequence[r.Fact]
+    gone: bool
+    now: float
+
+    @property
+    def driven(self) -> bool:
+        """Whether somebody drives the run."""
+        return self.run.owner is not None and not self.gone
+
+
+def explain(look: Look) -> Why:
     """Why a run stands where it stands."""
-    parts = [_stands(run, story)]
-    for letter in letters:
-        about = f" about step {letter.step!r}" if letter.step else ""
-        parts.append(f"Dead letter {letter.id}{about} ({letter.kind.replace('_', ' ')}) waits for a person: {letter.error}")
-        parts.append(f"See `amends dlq show '{letter.id}'` for the whole context and what can be done.")
-    if run.state not in CLOSED and not letters:
-        parts.append(_waits(run, story, now))
-    return " ".join(part for part in parts if part)
+    if look.run.state in r.CLOSED:
+        return Why(_closed(look))
+    said, commands = [f"Run {look.run.id} of saga {look.run.saga} {_stands(look)}."], list[str]()
+    if look.story.cause is not None:
+        said.append(f"It is rolled back, because: {_stop(because(look.story))}")
+    for letter in look.letters:
+        said.append(_letter(letter))
+        commands.extend(acts(letter))
+    if not look.letters or look.run.state != "needs_attention":
+        waits, more = _waits(look)
+        said.append(waits)
+        commands.extend(more)
+    if look.mail:
+        said.append(f"Posted, and not yet taken up: {', '.join(_mail(fact) for fact in look.mail)}.")
+    if not look.driven and (look.mail or not look.letters):
+        said.append(_nobody(look))
+        commands.append("amends worker MODULE")
+    elif look.driven:
+        said.append(f"Worker {look.run.owner} drives it.")
+    return Why(" ".join(part for part in said if part), tuple(dict.fromkeys(commands)))
 
 
-def _stands(run: Run, story: Story) -> str:
-    said = f"Run {run.id} of saga {run.saga} is {run.state.replace('_', ' ')}."
+def _closed(look: Look) -> str:
+    run, story = look.run, look.story
+    took = f" after {span((run.closed_at or run.created_at) - run.created_at)}"
+    how = CLOSING.get(run.state, state_words(run.state))
+    said = f"Run {run.id} of saga {run.saga} {how}{took}; it waits for nothing."
     if story.cause is not None:
-        said += f" It was turned back ({story.why}) by {story.cause}."
+        said += f" The reason: {_stop(because(story))}"
     if story.kept:
-        said += " Left in the world: " + ", ".join(f"{kept.step} ({kept.why})" for kept in story.kept) + "."
+        said += " Left in the world: " + ", ".join(f"{kept.step} ({plain(kept.why)})" for kept in story.kept) + "."
+    elif story.cause is not None:
+        said += " Nothing of it is left in the world."
     return said
 
 
-def _waits(run: Run, story: Story, now: float) -> str:
-    busy = [line for line in story.steps.values() if line.outcome == "running" or line.undo in ("undoing", "undo failed")]
+def _stands(look: Look) -> str:
+    if look.run.state != "needs_attention":
+        return "is rolling back" if look.run.state == "compensating" else "is running"
+    count = len(look.letters)
+    return (
+        f"waits for a person, about {'one thing' if count == 1 else f'{count} things'}"
+        if count
+        else "was waiting for a person"
+    )
+
+
+def _letter(letter: Letter) -> str:
+    paper = msgspec.json.decode(letter.body)
+    error, step = _stop(letter.error), letter.step
+    tries = times(paper.get("attempts", 0) or 1)
+    return {
+        "undo_failed": f"The undo of step {step!r} was tried {tries} and does not succeed, so what the step did is still "
+        f"in the world; last: {error} Mend the cause and retry, or undo it by hand and resolve it.",
+        "in_doubt": f"Nobody knows whether step {step!r} took effect: it was called {tries} and no answer can be trusted; "
+        f"last: {error} Look it up by its key {paper.get('key', '')} and answer.",
+        "unstorable": f"Step {step!r} took effect, but what it returned cannot be kept: {error} It is not called again. "
+        "Answer with a result that can be kept, or undo it by hand and resolve it.",
+        "diverged": f"The code no longer does what the journal says it did: {error} Nothing was called and nothing was "
+        "undone. Bring back the code, start the worker again, and retry.",
+        "damaged": f"Its journal is damaged: {error}",
+    }[letter.kind]
+
+
+def acts(letter: Letter) -> list[str]:
+    """The commands that a person can give about a letter; the first only looks."""
+    at = shlex.quote(letter.id)
+    written = {
+        "retry": f"amends dlq retry {at}",
+        "answer": f"amends dlq answer {at} happened|did-not-happen [--result JSON]",
+        "resolve": f"amends dlq resolve {at} --note 'what was done by hand'",
+        "abandon": f"amends dlq abandon {at} --note 'why it may stay'",
+    }
+    return [f"amends dlq show {at}", *(written[act] for act in msgspec.json.decode(letter.body)["acts"])]
+
+
+def _waits(look: Look) -> tuple[str, list[str]]:
+    """What it waits for without a person's doing; and what a person can do about it."""
+    story, run = look.story, look.run
+    if not story.turns:
+        return "It has not begun: no worker has taken it up yet.", []
+    busy = [line for line in story.steps.values() if line.busy]
     if busy:
-        return _busy(busy[-1], now) + _driver(run)
+        return _busy(busy[-1], story, look), [f"amends show {shlex.quote(run.id)}"]
     if story.waiting is not None:
-        line = story.waiting
-        if line.what == "sleep":
-            return f"It sleeps until {when(line.until, now)}."
-        limit = f", until {when(line.until, now)}" if line.until is not None else ""
-        name = line.what.removeprefix("receive ")
-        return f"It waits for a message {name}{limit}: `amends tell {run.id} {name} JSON` sends one."
+        return _body(story.waiting, story, look)
     paused = [line for line in story.steps.values() if line.until is not None]
     if paused:
-        return _busy(paused[-1], now) + _driver(run)
-    return _driver(run).strip()
+        return _paused(paused[-1], look.now), [f"amends show {shlex.quote(run.id)}"]
+    return ("" if look.mail else "A person has acted; it goes on when a worker takes it up.") if story.letters else "", []
 
 
-def _busy(line: Line, now: float) -> str:
-    doing = f"undoing step {line.what!r}, attempt {line.undo_attempts}" if line.undo else f"at step {line.what!r}"
-    if not line.undo:
-        doing += f", attempt {line.attempts}"
-    error = f", after {line.error}" if line.error else ""
-    pause = f"; the next attempt is due {when(line.until, now)}" if line.until is not None and line.until > now else ""
-    return f"It is {doing}{error}{pause}."
+def _busy(line: Line, story: Story, look: Look) -> str:
+    call = line.busy
+    assert call is not None
+    what = {"attempt": "the answer of step", "check": "the check of step", "undo": "the undo of step"}[call.what]
+    since = span(look.now - story.start - call.at)
+    before = next((each.error for each in reversed(line.tries) if each.error), "")
+    after = f" Before that: {_stop(before)}" if before else ""
+    return f"It waits for {what} {line.what!r}, attempt {call.number}, asked for {since} ago.{after}"
 
 
-def _driver(run: Run) -> str:
-    if run.owner:
-        return f" Worker {run.owner} drives it."
-    return f" No worker drives it now; `amends worker MODULE` with saga {run.saga!r} takes it up."
+def _paused(line: Line, now: float) -> str:
+    last = line.tries[-1]
+    what = {"attempt": "Step", "check": "The check of step", "undo": "The undo of step"}[last.what]
+    due = f"the next {last.what} is due {when(line.until or now, now)}"
+    return f"{what} {line.what!r} did not answer well (attempt {last.number}); {due}. Last: {_stop(last.error)}"
+
+
+def _body(line: Line, story: Story, look: Look) -> tuple[str, list[str]]:
+    run = shlex.quote(look.run.id)
+    cancel = f"amends cancel {run} --reason TEXT"
+    if line.kind == "sleep":
+        return f"It sleeps until {when(line.until or look.now, look.now)}, as its saga says.", [cancel]
+    name = line.what.removeprefix("receive ")
+    limit = f", at most until {when(line.until, look.now)}" if line.until is not None else ""
+    others = sorted({told.what for told in story.unread})
+    waiting = f" Told, and not asked for yet: {', '.join(others)}." if others else ""
+    return f"It waits for a message {name}{limit}.{waiting}", [f"amends tell {run} {shlex.quote(name)} JSON", cancel]
+
+
+def _mail(fact: Any) -> str:
+    if isinstance(fact, r.Told):
+        return f"message {fact.name} from {plain(fact.by)}"
+    return f"{'cancel' if isinstance(fact, r.Cancelled) else type(fact).__name__.lower()} by {plain(fact.by)}"
+
+
+def _nobody(look: Look) -> str:
+    died = f"The worker that drove it, {look.run.owner}, has died" if look.gone else "Nobody drives it now"
+    return f"{died}; a worker that knows saga {look.run.saga!r} takes it up when there is something to do."
+
+
+def _stop(error: object) -> str:
+    text = plain(str(error))
+    return text if text.endswith((".", "!", "?")) else f"{text}."

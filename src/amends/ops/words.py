@@ -1,4 +1,4 @@
-"""How times and states are written for people."""
+"""How times, states and foreign text are written for people."""
 
 from __future__ import annotations
 
@@ -16,25 +16,58 @@ STYLES = {
 """A clean rollback is a correct outcome: never red."""
 
 
+def plain(text: str) -> str:
+    """Text that others wrote, on one line and without anything that a terminal would obey."""
+    return " ".join(printable(text).split())
+
+
+def printable(text: str) -> str:
+    """Text that others wrote: its lines stay, what a terminal would obey is spelled out."""
+    return "".join(c if c.isprintable() or c == "\n" else " " if c == "\t" else ascii(c)[1:-1] for c in text)
+
+
+def short(text: str, most: int) -> str:
+    """Text cut to a length, and marked as cut."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def state_words(state: str) -> str:
+    """A state's name for people."""
+    return state.replace("_", " ")
+
+
 def instant(at: float) -> str:
-    """A time of day, in UTC."""
+    """A date and time of day, in UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def span(seconds: float) -> str:
-    """A duration, short."""
-    if seconds < 1:
+    """A duration, short; negative when a clock was set back."""
+    if seconds < 0:
+        return f"-{span(-seconds)}"
+    if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 120:
         return f"{seconds:.1f} s"
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
 
 
-def when(at: float | None, now: float) -> str:
+def plus(seconds: float) -> str:
+    """A time within a story, from its start."""
+    if seconds < 120:
+        return span(seconds) if seconds < 0 else f"+{span(seconds)}"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"+{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def when(at: float, now: float) -> str:
     """An instant, with how far off it is."""
-    if at is None:
-        return "at no set time"
     away = f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
     return f"{instant(at)} ({away})"
+
+
+def times(count: int) -> str:
+    """How often."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
