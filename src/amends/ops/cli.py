@@ -60,6 +60,9 @@ async def run(saga: str, given: str, run_id: str | None, timeout: float | None, 
                 outcome = await handle.outcome()
         except TimeoutError:
             outcome = None
+        except asyncio.CancelledError:
+            screen.aside(screen.PAUSING)
+            raise
         row = await cli_runs.row_of(engine, run_id)
     if outcome is None:
         screen.aside(f"amends: run {run_id} has not ended after {timeout:g} s. `amends why {run_id}` says what it waits for.")
@@ -105,7 +108,7 @@ async def worker(modules: tuple[str, ...], store: str, as_json: bool) -> None:
             await progress.watch(stop)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)  # who asks twice does not want to wait for calls in flight
-        screen.aside("pausing: calls in flight get a moment to end")
+        screen.aside(screen.PAUSING)
     screen.aside(f"paused ({progress.said()}); another worker, or this one started again, goes on where it was")
 
 

@@ -48,6 +48,8 @@ TIMED_OUT = 14
 INTERRUPTED = 130
 STATE_CODES = {"completed": 0, "compensated": 10, "partly_compensated": 10, "needs_attention": 11, "abandoned": 12}
 
+PAUSING = "pausing: calls in flight get a moment to end"
+
 Command = Callable[..., Any]
 
 
