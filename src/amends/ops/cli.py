@@ -44,7 +44,10 @@ for command in (cli_runs.ps, cli_runs.show, cli_runs.why, cli_runs.tell, cli_run
 @click.option("--timeout", type=click.FloatRange(min=0), help="Seconds to wait for the end; the run itself is paused then.")
 @common
 async def run(saga: str, given: str, run_id: str | None, timeout: float | None, store: str, as_json: bool) -> None:
-    """Run MODULE:SAGA here, and wait for its end. The saga's value goes to stdout, as JSON."""
+    """Run MODULE:SAGA here, and wait for its end.
+
+    The saga's value goes to stdout, as JSON.
+    """
     target = load_saga(saga)
     try:
         call = target.call_json(given.encode())
@@ -91,7 +94,10 @@ def _ending(outcome: Outcome[Any]) -> str:
 @click.argument("modules", metavar="MODULE...", nargs=-1, required=True)
 @common
 async def worker(modules: tuple[str, ...], store: str, as_json: bool) -> None:
-    """Drive the runs of all sagas in each MODULE until SIGINT or SIGTERM, which is a pause and loses nothing."""
+    """Drive the runs of all sagas in each MODULE.
+
+    Until SIGINT or SIGTERM, which is a pause and loses nothing.
+    """
     sagas = dict.fromkeys(saga for module in modules for saga in sagas_of(module))
     if not sagas:
         raise click.BadParameter(f"there are no sagas in {', '.join(modules)}. Decorate an `async def` with @saga.")
@@ -119,7 +125,10 @@ async def worker(modules: tuple[str, ...], store: str, as_json: bool) -> None:
 @click.option("--keep", type=click.Path(), help="Where to leave the files. [default: ./amends-demo]")
 @click.option("--json", "as_json", is_flag=True, help="Print the audit as one JSON document.")
 def demo(orders: int, kills: int, seed: int | None, keep: str | None, as_json: bool) -> None:
-    """Run orders while workers are killed with -9, and audit the outside world."""
+    """Kill workers with -9, and audit what became of the work.
+
+    Runs orders against a small outside world of its own, and ends with PASS, or with 1 and what is wrong.
+    """
     from amends.ops.demo.main import run_demo
 
     sys.exit(run_demo(orders=orders, kills=kills, seed=seed, keep=keep, as_json=as_json))
@@ -128,7 +137,10 @@ def demo(orders: int, kills: int, seed: int | None, keep: str | None, as_json: b
 @main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion script of a shell: `source <(amends completion bash)`."""
+    """Print a shell's completion script.
+
+    In bash: source <(amends completion bash)
+    """
     from click.shell_completion import get_completion_class
 
     kind = get_completion_class(shell)

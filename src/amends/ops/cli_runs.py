@@ -91,7 +91,10 @@ async def why(run_id: str, store: str, as_json: bool) -> None:
 @by_whom
 @common
 async def tell(run_id: str, name: str, message: str, by: str | None, store: str, as_json: bool) -> None:
-    """Send a run a message: NAME is the class that its saga receives, JSON its value."""
+    """Send a run a message.
+
+    NAME is the class that its saga receives, and JSON its value: amends tell order-17 Approval '{"ok": true}'
+    """
     async with reading(store) as engine:
         await engine.tell_json(run_id, name, message.encode(), by=by)
         row = await row_of(engine, run_id)

@@ -306,7 +306,7 @@ def _lettered(story: Story, record: r.DeadLettered) -> None:
         elif record.kind == "in_doubt":
             about.outcome = f"in doubt, needs a person (#{record.letter})"
         elif record.kind == "unstorable":
-            about.outcome = f"{BROKEN['unstorable']} (#{record.letter})"
+            about.outcome = f"done, needs a person (#{record.letter})"
 
 
 def _acted(story: Story, record: r.Retried | r.Resolved | r.Abandoned | r.Answered) -> None:

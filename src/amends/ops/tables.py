@@ -74,7 +74,8 @@ def story(page: Page, row: Run, told: Story, *, verbose: bool) -> None:
     for line in told.lines:
         lead = f"{plus(line.at):>{at}}  {line.pos or '':>{pos}} "
         if line.pos is not None:
-            body = Text.assemble(f"{line.what:{what}}  ", Text(f"{line.outcome:{outcome}}", _hue(line)), f"  {line.undo}")
+            said = Text(f"{line.outcome:{outcome}}", _hue(line.outcome))
+            body = Text.assemble(f"{line.what:{what}}  ", said, "  ", Text(line.undo, _hue(line.undo)))
         else:
             body = _event(row, line)
         body.rstrip()
@@ -83,10 +84,10 @@ def story(page: Page, row: Run, told: Story, *, verbose: bool) -> None:
     _left(page, told)
 
 
-def _hue(line: Line) -> str:
-    if line.letter is not None:
+def _hue(said: str) -> str:
+    if "needs a person" in said:
         return "bold red"
-    return "yellow" if line.outcome.startswith("in doubt") else ""
+    return "yellow" if said.startswith("in doubt") else ""
 
 
 def _event(row: Run, line: Line) -> Text:
@@ -138,15 +139,16 @@ def _tries(line: Line, verbose: bool) -> Iterator[str]:
 def _try(group: list[Try]) -> str:
     first, last = group[0], group[-1]
     what = "undo attempt" if first.what == "undo" else first.what
-    name = f"{what} {first.number}" if first is last else f"{what}s {first.number} to {last.number}"
+    name = f"{what} {first.number}" if first is last else f"{len(group)} {what}s"
     ended = [each.ended for each in (first, last) if each.ended is not None]
     at = f"at {plus(ended[0])}" if first is last else f"from {plus(ended[0])} to {plus(ended[-1])}"
     pause = sum(each.pause for each in group)
     waited = (
         f", then a pause of {span(pause)}" if pause and first is last else f", with pauses of {span(pause)}" if pause else ""
     )
-    error = f": {plain(first.error)}" if first.error else ""
-    return f"{name} {first.said} {at}{waited}{error}"
+    if not first.error:
+        return f"{name} found {at}: {first.said}"
+    return f"{name} {first.said} {at}{waited}: {plain(first.error)}"
 
 
 def _left(page: Page, told: Story) -> None:
