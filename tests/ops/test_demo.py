@@ -44,7 +44,7 @@ def test_orders_come_to_a_good_end_while_workers_are_killed(
     facts = json.loads(done.stdout)
     assert facts["passed"] and facts["kills"] == KILLS and facts["letters"] == 1
     assert facts["recoveries"] > 0 and facts["checks"] > 0 and facts["cancelled"] > 0, "each kind of mishap was met"
-    assert all(facts["mishaps"][mishap] > 0 for mishap in ("answer lost", "request lost", "busy"))
+    assert all(facts["mishaps"][mishap] > 0 for mishap in ("answer lost", "request lost"))
     assert f"kill -9 {KILLS}/{KILLS}" in done.stderr and "operator: amends dlq retry" in done.stderr
     found = audit(folder / "orders.db", folder / "world.ledger", ORDERS)
     assert found.wrong == [] and found.states["completed"] > found.states["compensated"] > 0
@@ -74,7 +74,7 @@ def test_the_verdict(wrong: list[str], tmp_path: Path, capsys: pytest.CaptureFix
 @on_linux
 def test_a_demo_that_is_killed_leaves_nobody_behind(tmp_path: Path) -> None:
     """Nobody can clean up after `kill -9`: the children end by themselves."""
-    command = demo_command(tmp_path / "files", "--kills", "30")
+    command = demo_command(tmp_path / "files", "--kills", "13")
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True)
     assert child.stderr is not None
     for line in child.stderr:
@@ -91,7 +91,7 @@ def test_a_demo_that_is_killed_leaves_nobody_behind(tmp_path: Path) -> None:
 
 @on_linux
 def test_an_interrupted_demo_ends_its_children(tmp_path: Path) -> None:
-    command = demo_command(tmp_path / "files", "--kills", "30")
+    command = demo_command(tmp_path / "files", "--kills", "13")
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True)
     assert child.stderr is not None
     for line in child.stderr:
@@ -137,7 +137,7 @@ def wait_for_the_end_of(pid: int) -> None:
         os.close(watch)
 
 
-@pytest.mark.parametrize(("orders", "kills"), [(FEWEST_ORDERS - 1, 4), (40, 0), (40, 41)])
+@pytest.mark.parametrize(("orders", "kills"), [(FEWEST_ORDERS - 1, 4), (40, 0), (40, 14)])
 def test_a_demo_that_could_not_show_anything_is_refused(orders: int, kills: int, tmp_path: Path) -> None:
     with pytest.raises(click.BadParameter):
         run_demo(orders=orders, kills=kills, seed=1, keep=str(tmp_path / "files"), as_json=False)

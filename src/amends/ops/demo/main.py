@@ -23,8 +23,9 @@ PATIENCE = 90.0
 """Seconds after which something is wrong; half a minute is usual, on a slow machine."""
 
 WORKERS = 2
-AT_ONCE = 5
-"""How many more orders are placed when the workers run out of work before the next kill."""
+
+ORDERS_PER_KILL = 3
+"""At least, so that there are orders in hand at each kill."""
 
 
 class Demo:
@@ -56,12 +57,16 @@ class Demo:
 
     async def _place_and_kill(self, client: Engine) -> None:
         """Place the orders little by little, and kill a worker each time while it is at work on them."""
-        for kill in range(1, self.kills + 1):
-            await self._place(client, self.orders * kill // self.kills - self.placed)
-            await self._kill_at_work(client)
+        for left in range(self.kills, 0, -1):
+            await self._place(client, self._portion(left))
+            await self._kill_at_work(client, left)
             self.killed += 1
             self._show(await client.list(limit=self.orders))
         await self._place(client, self.orders - self.placed)
+
+    def _portion(self, left: int) -> int:
+        """How many orders to place for the next of the kills that are left, with as many in reserve."""
+        return (self.orders - self.placed) // (left + 1)
 
     async def _place(self, client: Engine, count: int) -> None:
         for _ in range(min(count, self.orders - self.placed)):
@@ -69,8 +74,8 @@ class Demo:
             order = Order(order_name(self.placed), "lamp", 1900 + self.placed)
             await client.start(place_order(order), id=order.id)
 
-    async def _kill_at_work(self, client: Engine) -> None:
-        """At a random moment, kill a random one of the workers that have orders in hand."""
+    async def _kill_at_work(self, client: Engine, left: int) -> None:
+        """At a random moment, kill a random one of the workers that have orders in hand; `left` kills are to come."""
         await asyncio.sleep(self._luck.uniform(0.05, 0.5))
         while True:
             rows = await client.list(limit=self.orders)
@@ -83,7 +88,7 @@ class Demo:
             if all(row.state in CLOSED or row.state == "needs_attention" for row in rows):
                 if self.placed == self.orders:
                     raise click.ClickException(f"all orders ended before kill {self.killed + 1}: give it more orders.")
-                await self._place(client, AT_ONCE)
+                await self._place(client, max(1, self._portion(left)))  # they were too quick
             self._check_patience(rows)
             await asyncio.sleep(0.02)
 
@@ -121,8 +126,10 @@ class Demo:
 
 def run_demo(*, orders: int, kills: int, seed: int | None, keep: str | None, as_json: bool) -> int:
     """Perform the demo, and return its exit code: 0 when the audit finds nothing wrong."""
-    if orders < FEWEST_ORDERS or not 1 <= kills <= orders:
-        raise click.BadParameter(f"the demo wants at least {FEWEST_ORDERS} orders, and from 1 to as many kills.")
+    if orders < FEWEST_ORDERS or not 1 <= kills <= orders // ORDERS_PER_KILL:
+        raise click.BadParameter(
+            f"the demo wants at least {FEWEST_ORDERS} orders, at least one kill, and {ORDERS_PER_KILL} orders for each kill."
+        )
     demo = Demo(new_folder(Path(keep or "amends-demo")), orders, kills, random.randrange(10**6) if seed is None else seed)
     began = time.monotonic()
     try:
