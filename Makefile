@@ -24,11 +24,12 @@ demo: .venv/made ## run a few hundred orders while workers are killed, and audit
 test: .venv/dev ## run every test
 	@$(BIN)/python -m pytest -n auto
 
-check: .venv/dev ## ruff, mypy, pyright, import-linter, the house test
+check: .venv/dev ## ruff, mypy, pyright, ty, import-linter, the house test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/pyright
+	@$(BIN)/ty check --quiet --python .venv tests/typing/api.py
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/test_house.py
 
