@@ -1,48 +1,22 @@
-"""What is special about SQLite: group commit, errors that say what to do, and damage that is found."""
+"""What is special about writing to SQLite: group commit, and errors that say what to do and hurt nobody else."""
 
 from __future__ import annotations
 
 import asyncio
-import os
+import gc
+import logging
 import sqlite3
-from collections.abc import Awaitable, Callable
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from amends.errors import EngineClosed, JournalDamaged, LeaseLost, StoreBusy, StoreError, StoreUnusable
-from amends.stores import lease
-from amends.stores.port import Change, Run, Turn, chain, seal
+from amends.errors import EngineClosed, LeaseLost, StoreBusy, StoreError
+from amends.stores.port import Act
 from amends.stores.sqlite import SQLiteStore
-
-
-def row(name: str) -> Run:
-    return Run(name, "saga", b"{}", b"seed", 1.0, owner="me", epoch=1)
-
-
-def first(run: Run, body: bytes = b"[]") -> Turn:
-    return Turn(1, body, chain(seal(run), body))
-
-
-def second(run: Run, body: bytes = b"[2]") -> Turn:
-    return Turn(2, body, chain(first(run).sum, body))
-
-
-def change(run: Run, **fields: Any) -> Change:
-    return Change(run.id, fields.pop("epoch", 1), second(run, **fields), "running", touched=False)
-
-
-def with_store(path: Path, work: Callable[[SQLiteStore], Awaitable[Any]], **options: Any) -> Any:
-    async def main() -> Any:
-        store = SQLiteStore(path, **options)
-        await store.open("me", lease=15)
-        try:
-            return await work(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(asyncio.wait_for(main(), 30))
+from tests.stores.rows import change, first, row, with_store
 
 
 def test_turns_that_wait_share_one_commit(tmp_path: Path) -> None:
@@ -102,74 +76,11 @@ def test_a_file_that_another_program_holds_is_told(tmp_path: Path) -> None:
     with_store(tmp_path / "a.db", work, busy=0.05)
 
 
-def test_every_flipped_bit_of_a_turn_is_found(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
-
-    async def make(store: SQLiteStore) -> None:
-        run = row("r")
-        await store.create(run, first(run))
-        await store.commit(change(run))
-
-    async def damaged(store: SQLiteStore) -> bool:
-        try:
-            await store.journal("r")
-        except JournalDamaged:
-            return True
-        return False
-
-    with_store(path, make)
-
-    async def flip(store: SQLiteStore) -> int:
-        found = 0
-        for table, column in (("turns", "body"), ("turns", "sum"), ("runs", "input"), ("runs", "seed")):
-            (value,) = await store._write(lambda db, c=column, t=table: db.execute(f"SELECT {c} FROM {t}").fetchone())
-            for bit in range(len(value) * 8):
-                wrong = bytearray(value)
-                wrong[bit // 8] ^= 1 << bit % 8
-                for new, expected in ((bytes(wrong), True), (value, False)):
-                    sql = f"UPDATE {table} SET {column} = ?" + (" WHERE seq = 1" if table == "turns" else "")
-                    await store._write(lambda db, s=sql, n=new: db.execute(s, (n,)))
-                    assert await damaged(store) is expected
-                found += 1
-        return found
-
-    assert with_store(path, flip) == (2 + 8 + 2 + 4) * 8
-
-
-def test_a_missing_turn_is_found(tmp_path: Path) -> None:
-    async def work(store: SQLiteStore) -> None:
-        run = row("r")
-        await store.create(run, first(run))
-        await store.commit(change(run))
-        await store._write(lambda db: db.execute("DELETE FROM turns WHERE seq = 1"))
-        with pytest.raises(JournalDamaged):
-            await store.journal("r")
-
-    with_store(tmp_path / "a.db", work)
-
-
-@pytest.mark.parametrize("name", ["a b.db", "what?.db", "a#b.db", "%41.db", "ü.db"])
-def test_any_file_name_will_do(name: str, tmp_path: Path) -> None:
-    async def work(store: SQLiteStore) -> None:
-        await store.create(row("r"), first(row("r")))
-
-    with_store(tmp_path / name, work)
-    assert (tmp_path / name).exists()
-    assert oct(os.stat(tmp_path / name).st_mode & 0o777) == "0o600"
-
-
-def test_a_place_that_cannot_be_written_is_refused_with_the_cure() -> None:
-    async def work(store: SQLiteStore) -> None: ...
-
-    with pytest.raises(StoreUnusable, match=r"/proc/amends\.db"):
-        with_store(Path("/proc/amends.db"), work)
-
-
 def test_a_store_that_is_not_open_says_so(tmp_path: Path) -> None:
     async def main() -> None:
         store = SQLiteStore(tmp_path / "a.db")
         with pytest.raises(EngineClosed):
-            store.commit(change(row("r")))
+            await store.commit(change(row("r")))
         with pytest.raises(EngineClosed):
             await store.run("r")
         await store.close()
@@ -186,19 +97,150 @@ def test_relaxed_durability_is_a_choice(tmp_path: Path) -> None:
     assert with_store(tmp_path / "a.db", level, durability="relaxed") == 1
 
 
-def test_a_worker_is_judged_by_its_counter_and_the_observers_clock() -> None:
-    watch = lease.Watch(10.0)
-    assert not watch.is_dead("w", 1, "", 100.0)
-    assert not watch.is_dead("w", 1, "", 109.9)
-    assert watch.is_dead("w", 1, "", 110.0)
-    assert not watch.is_dead("w", 2, "", 200.0), "it moved"
-    assert watch.is_dead("w", None, "", 201.0), "it has given itself up"
+def test_a_batch_that_cannot_begin_waits_once_and_not_once_for_each(tmp_path: Path) -> None:
+    async def work(store: SQLiteStore) -> None:
+        said: list[str] = []
+        assert store._writer is not None
+        other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        store._writer._connection.set_trace_callback(said.append)
+        made = [store.create(row(f"r{number}"), None) for number in range(50)]
+        done = await asyncio.gather(*made, return_exceptions=True)
+        store._writer._connection.set_trace_callback(None)
+        other.execute("ROLLBACK")
+        other.close()
+        assert all(isinstance(each, StoreBusy) for each in done)
+        assert sum("BEGIN" in each for each in said) <= 2
+
+    with_store(tmp_path / "a.db", work, busy=0.05)
 
 
-def test_a_process_is_gone_only_when_that_is_certain() -> None:
-    me = lease.birth()
-    assert me and not lease.is_gone(me)
-    place, _, _ = me.rpartition("/")
-    assert lease.is_gone(f"{place}/{os.getpid()}:1"), "the number is taken by a younger process"
-    assert lease.is_gone(f"{place}/4194999:1"), "there is no such process"
-    assert not lease.is_gone(f"elsewhere/{os.getpid()}:1") and not lease.is_gone("")
+def test_a_job_that_breaks_fails_alone_whatever_it_raises(tmp_path: Path) -> None:
+    def bad(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO meta VALUES ('half', 'done')")
+        raise MemoryError("no more")
+
+    async def work(store: SQLiteStore) -> None:
+        done = await asyncio.gather(
+            store.create(row("before"), None), store._write(bad), store.create(row("after"), None), return_exceptions=True
+        )
+        assert isinstance(done[1], StoreError) and "MemoryError" in str(done[1])
+        assert done[0] == row("before") and done[2] == row("after")
+        kept = await store._read(lambda db: db.execute("SELECT count(*) FROM meta WHERE name = 'half'").fetchone())
+        assert kept == (0,), "nothing of it was written"
+
+    with_store(tmp_path / "a.db", work)
+
+
+def test_no_error_of_the_database_comes_out_raw(tmp_path: Path) -> None:
+    async def work(store: SQLiteStore) -> None:
+        for sql in ("SELECT * FROM nothing", "INSERT INTO meta VALUES (NULL, NULL)", "nonsense"):
+            for ask in (store._write, store._read):
+                with pytest.raises(StoreError):
+                    await ask(lambda db, sql=sql: db.execute(sql))  # type: ignore[misc]
+        await store.create(row("r"), None)
+        with pytest.raises(StoreError):
+            await store.post("r", b"x", Act(2**70, "retried", "ann", "", 1.0))
+
+    with_store(tmp_path / "a.db", work)
+
+
+def test_nobody_waits_for_a_writer_that_has_died(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def work(store: SQLiteStore) -> None:
+        writer = store._writer
+        assert writer is not None
+
+        def die(*_: object) -> None:
+            raise MemoryError
+
+        writer._write = die  # type: ignore[method-assign]
+        with pytest.raises(StoreError, match="has stopped"):
+            await store.create(row("in its hands"), None)
+        await asyncio.to_thread(writer._thread.join)
+        with pytest.raises(StoreError, match="has stopped"):
+            await store.create(row("later"), None)
+        told.append("both")
+
+    with pytest.raises(StoreError, match="has stopped"):  # closing cannot give the runs up any more, and says so
+        with_store(tmp_path / "a.db", work)
+    assert told == ["both"], "nobody was left to wait for ever"
+
+
+def test_what_is_asked_before_the_end_is_written_before_the_end(tmp_path: Path) -> None:
+    async def asks(store: SQLiteStore) -> list[asyncio.Future[Any]]:
+        for number in range(20):
+            await store.create(row(f"r{number}"), first(row(f"r{number}")))
+        return [store.commit(change(row(f"r{number}"))) for number in range(20)]
+
+    async def main() -> None:
+        store = SQLiteStore(tmp_path / "a.db")
+        await store.open("me", lease=15)
+        asked = await asks(store)
+        await store.close()
+        assert all(each.done() and each.exception() is None for each in asked)
+
+    asyncio.run(main())
+
+
+def test_whoever_stops_waiting_does_no_harm(tmp_path: Path) -> None:
+    async def work(store: SQLiteStore) -> None:
+        run = row("r")
+        await store.create(run, first(run))
+        store.commit(change(run)).cancel()
+        assert await store.create(row("other"), None) == row("other")
+        assert len(await store.journal("r")) == 2, "it was asked for, so it is written"
+
+    with_store(tmp_path / "a.db", work)
+
+
+def test_a_store_left_behind_by_its_event_loop_stops_to_beat(tmp_path: Path) -> None:
+    async def forget() -> threading.Thread:
+        store = SQLiteStore(tmp_path / "a.db")
+        await store.open("me", lease=0.04)
+        assert store._writer is not None
+        store._reading.shutdown()
+        store._reader.close()
+        return store._writer._thread
+
+    thread = asyncio.run(forget())
+    thread.join(10)
+    assert not thread.is_alive()
+    gc.collect()
+
+
+def test_signs_of_life_need_no_event_loop(tmp_path: Path) -> None:
+    def beat() -> int:
+        db = sqlite3.connect(tmp_path / "a.db")
+        found: int = db.execute("SELECT beat FROM workers").fetchone()[0]
+        db.close()
+        return found
+
+    async def work(store: SQLiteStore) -> None:
+        before, end = beat(), time.monotonic() + 20
+        while beat() < before + 3 and time.monotonic() < end:
+            time.sleep(0.01)  # the loop is blocked on purpose
+        assert beat() >= before + 3
+
+    with_store(tmp_path / "a.db", work, lease=0.04)
+
+
+def test_a_sign_of_life_that_fails_is_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(store: SQLiteStore) -> None:
+        writer = store._writer
+        assert writer is not None
+        true, broke = writer._beat, asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def breaks_once(db: sqlite3.Connection) -> None:
+            writer._beat = true
+            loop.call_soon_threadsafe(broke.set)
+            raise sqlite3.OperationalError("no")
+
+        writer._beat = breaks_once
+        await broke.wait()
+        await store.create(row("r"), None)
+
+    with caplog.at_level(logging.WARNING, "amends.store"):
+        with_store(tmp_path / "a.db", work, lease=0.04)

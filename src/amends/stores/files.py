@@ -5,39 +5,32 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+import threading
 import time
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amends.errors import StoreUnusable
+from amends.stores.faults import explain
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from amends.stores.port import Durability
 
 APPLICATION_ID = 0x616D6E64  # "amnd"
 OLDEST = (3, 35, 0)
 
-
-def connect(path: Path, durability: Durability, busy: float) -> sqlite3.Connection:
-    """A connection with amends' settings, for any one thread."""
-    connection = sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
-    _patiently(connection, "PRAGMA journal_mode=WAL", busy)
-    connection.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
-    return connection
+_making = threading.Lock()
 
 
-def _patiently(connection: sqlite3.Connection, sql: str, busy: float) -> None:
-    """Run a statement for which SQLite itself does not wait while another process opens the same new file."""
-    end = time.monotonic() + busy
-    while True:
-        try:
-            connection.execute(sql)
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-            time.sleep(0.005)
+def located(path: Path) -> Path:
+    """Where the file really is: SQLite follows links too, and would make their target readable for everybody."""
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StoreUnusable(f"{str(path)!r} is not a path that can be used: {error}. Name another place.") from error
 
 
 def prepare(path: Path, durability: Durability, busy: float) -> str:
@@ -45,64 +38,122 @@ def prepare(path: Path, durability: Durability, busy: float) -> str:
 
     Raises:
         StoreUnusable: with the cure.
+        StoreBusy: another program holds the file.
     """
     if sqlite3.sqlite_version_info < OLDEST:
-        raise StoreUnusable(f"SQLite {sqlite3.sqlite_version} is too old; amends needs 3.35 or newer.")
+        raise StoreUnusable(
+            f"SQLite {sqlite3.sqlite_version} is too old; amends needs 3.35 or newer. Use a Python that brings a newer one."
+        )
+    if path.name == ":memory:":
+        raise StoreUnusable("a journal in SQLite needs a file. For tests, amends.stores.memory.MemoryStore needs none.")
+    _make(path)
+    try:
+        connection = _raw(path, busy)
+        try:
+            connection.execute("BEGIN")  # one view of the file: a neighbour may be making it ours right now
+            _recognise(path, connection)
+            connection.execute("COMMIT")
+            _set(path, connection, durability, busy)
+            return _migrate(path, connection)
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+
+
+def connect(path: Path, durability: Durability, busy: float) -> sqlite3.Connection:
+    """A connection with amends' settings to a file that was prepared, for any one thread."""
+    connection = _raw(path, busy)
+    try:
+        _set(path, connection, durability, busy)
+    except BaseException:  # whatever it was, the connection is of no use, and the error goes on its way
+        connection.close()
+        raise
+    return connection
+
+
+def _raw(path: Path, busy: float) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
+
+
+def _set(path: Path, connection: sqlite3.Connection, durability: Durability, busy: float) -> None:
+    if _patiently(connection, "PRAGMA journal_mode=WAL", busy) != "wal":
+        raise StoreUnusable(
+            f"{path} is in a place where several programs cannot share memory (a network folder?). Name a local place."
+        )
+    connection.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
+
+
+def _patiently(connection: sqlite3.Connection, sql: str, busy: float) -> object:
+    """Run a statement for which SQLite itself does not wait while another process opens the same new file."""
+    end = time.monotonic() + busy
+    while True:
+        try:
+            return connection.execute(sql).fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.005)
+
+
+def _make(path: Path) -> None:
+    """SQLite would make the file readable for everybody: make it ours before it does.
+
+    A file that is there is never opened here, and one that we make is closed before a neighbour in this process can
+    open it: closing any descriptor of a file ends all locks that the whole process holds on it, SQLite's too.
+    """
+    try:
+        with _making:
+            made = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+            try:
+                os.fchmod(made, 0o600)  # whatever the umask took away
+            finally:
+                os.close(made)
+        return
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise StoreUnusable(f"{path} cannot be made: {_reason(path, error)}") from error
     if path.is_dir():
         raise StoreUnusable(f"{path} is a directory. Name a file in it, for instance {path / 'amends.db'}.")
+    if not path.is_file():
+        raise StoreUnusable(f"{path} is not a regular file. Name another one.")
+    for place in (path, path.parent):
+        if not os.access(place, os.R_OK | os.W_OK):
+            raise StoreUnusable(f"{place} cannot be written by this user. Give the right to, or name another place.")
+
+
+def _reason(path: Path, error: OSError) -> str:
     if not path.parent.is_dir():
-        raise StoreUnusable(f"the directory {path.parent} does not exist. Make it first.")
-    try:
-        _create(path)
-        connection = connect(path, durability, busy)
-    except (OSError, sqlite3.Error) as error:
-        raise _unusable(path, error) from error
-    try:
-        return _migrate(path, connection)
-    except sqlite3.Error as error:
-        raise _unusable(path, error) from error
-    finally:
-        connection.close()
+        return f"there is no directory {path.parent}. Make it first."
+    return f"{error}. Give this user the right to write {path.parent}, or name another place."
 
 
-def _create(path: Path) -> None:
-    """SQLite would make the file readable for everybody: make it ours before it does."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        with open(path, "r+b"):
-            pass
+def _recognise(path: Path, connection: sqlite3.Connection) -> int:
+    """Look before anything is changed: whose file is it? Returns the number of its schema."""
+    ours = connection.execute("PRAGMA application_id").fetchone()[0]
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if ours != APPLICATION_ID and (ours or version or tables):
+        raise StoreUnusable(f"{path} is an SQLite file of another program. Name another file for amends.")
+    newest = len(_steps())
+    if version > newest:
+        raise StoreUnusable(
+            f"{path} has schema {version}, and this amends knows {newest}. Upgrade amends; files are not taken back."
+        )
+    return version
 
 
-def _unusable(path: Path, error: Exception) -> StoreUnusable:
-    text = str(error)
-    if isinstance(error, PermissionError) or "readonly" in text or "unable to open" in text or "Read-only" in text:
-        cure = "Give this user the right to write the file and its directory, or name another place."
-    elif "not a database" in text:
-        cure = "It is not an SQLite file. Name another file; amends does not overwrite this one."
-    elif "locked" in text:
-        cure = "Another program holds it. Close that, and try again."
-    else:
-        cure = "Name another file."
-    return StoreUnusable(f"{path} cannot be used: {text}. {cure}")
+def _steps() -> list[Traversable]:
+    found = resources.files("amends.stores.migrations").iterdir()
+    return sorted((entry for entry in found if entry.name.endswith(".sql")), key=lambda entry: entry.name)
 
 
 def _migrate(path: Path, connection: sqlite3.Connection) -> str:
-    steps = sorted(
-        (entry for entry in resources.files("amends.stores.migrations").iterdir() if entry.name.endswith(".sql")),
-        key=lambda entry: entry.name,
-    )
+    """Bring the schema up to date, all or nothing; of several at once one does it, and the others find it done."""
     connection.execute("BEGIN IMMEDIATE")
-    ours = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if ours != APPLICATION_ID and tables:
-        raise StoreUnusable(f"{path} is an SQLite file of another program. Name another file for amends.")
-    if version > len(steps):
-        raise StoreUnusable(
-            f"{path} has schema {version}, and this amends knows {len(steps)}. Upgrade amends; files are not taken back."
-        )
-    for number, step in enumerate(steps[version:], start=version + 1):
+    version = _recognise(path, connection)
+    for number, step in enumerate(_steps()[version:], start=version + 1):
         for statement in step.read_text().split(";\n"):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version={number}")

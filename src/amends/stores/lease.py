@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -19,13 +20,37 @@ class Watch:
         `beat` is None when the worker has given itself up: it has no row any more.
         """
         if beat is None or is_gone(born):
-            self._seen.pop(worker, None)
             return True
         before = self._seen.get(worker)
         if before is None or before[0] != beat:
             self._seen[worker] = (beat, now)
             return False
         return now - before[1] >= self._lease
+
+    def keep(self, workers: Iterable[str]) -> None:
+        """Forget all others: they are not in the store any more."""
+        self._seen = {worker: self._seen[worker] for worker in workers if worker in self._seen}
+
+
+class Pulse:
+    """The clock by which a worker judges others: it runs only while this worker itself could show that it lives.
+
+    When the file was locked for a minute, or the whole machine was paused, nobody's counter moved. Whoever is first to
+    look again must not hold that against the others, so a gap between two of its own beats counts for two periods at most.
+    """
+
+    def __init__(self, every: float, now: float) -> None:
+        self._most = 2 * every
+        self._last = (0.0, now)
+
+    def beat(self, now: float) -> None:
+        """This worker has shown that it lives."""
+        self._last = (self.lived(now), now)
+
+    def lived(self, now: float) -> float:
+        """Seconds, since this worker began, in which it could be seen alive."""
+        lived, last = self._last
+        return lived + min(now - last, self._most)
 
 
 def birth() -> str:
@@ -35,7 +60,7 @@ def birth() -> str:
 
 def is_gone(born: str) -> bool:
     """Whether the process with this name has certainly ended; False when this machine cannot tell."""
-    here, _, pid = _place(), "", born.rpartition("/")[2].partition(":")[0]
+    here, pid = _place(), born.rpartition("/")[2].partition(":")[0]
     if not here or not born.startswith(here) or not pid.isdecimal():
         return False
     name = _name_of(int(pid))
@@ -45,7 +70,7 @@ def is_gone(born: str) -> bool:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except OSError:  # it is there, and belongs to somebody else
         return False
     return False
 
@@ -62,10 +87,11 @@ def _place() -> str:
 def _name_of(pid: int) -> str | None:
     place = _place()
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
         return None
+    if not place:
+        return None
     fields = stat[stat.rindex(")") + 2 :].split()
-    if not place or fields[0] == "Z":
-        return None if not place else f"{place}{pid}:ended"
-    return f"{place}{pid}:{fields[19]}"
+    started = "ended" if fields[0] in "ZX" else fields[19]
+    return f"{place}{pid}:{started}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from amends.errors import EngineClosed, LeaseLost, LetterSettled, RunClosed, UnknownRun
+from amends.errors import EngineClosed, LeaseLost, LetterSettled, RunClosed, StoreError, UnknownRun
 from amends.model.records import CLOSED
 from amends.stores.port import Act, Change, Letter, LetterQuery, Mail, Run, RunQuery, Turn, verified
 
@@ -38,6 +38,8 @@ class MemoryStore:
 
     async def open(self, worker: str, *, lease: float) -> str:
         """See `Store.open`; a worker in memory lives until it is closed or silenced, however long its lease."""
+        if self._worker:
+            raise EngineClosed("the store is open already; one object serves one worker.")
         self._worker = worker
         self.shelf.alive.add(worker)
         return self.shelf.identity
@@ -48,8 +50,11 @@ class MemoryStore:
 
     async def close(self) -> None:
         """See `Store.close`."""
+        if not self._worker:
+            return
         for run in self._mine():
-            due = run.next_at if run.state == "needs_attention" else 0.0
+            waits = run.state == "needs_attention" and not any(mail.run_id == run.id for mail in self.shelf.mail)
+            due = run.next_at if waits else 0.0
             self.shelf.runs[run.id] = replace(run, owner=None, next_at=due)
         self.shelf.alive.discard(self._worker)
         self._worker = ""
@@ -70,33 +75,39 @@ class MemoryStore:
         try:
             self._check_open()
             self._commit(change)
-        except (LeaseLost, EngineClosed) as refused:
+        except (StoreError, EngineClosed) as refused:
             done.set_exception(refused)
         else:
             done.set_result(None)
         return done
 
     def _commit(self, change: Change) -> None:
-        run, turns = self.shelf.runs[change.run_id], self.shelf.turns[change.run_id]
-        fenced = (run.epoch, run.owner) != (change.epoch, self._worker)
-        if fenced or (change.turn is not None and change.turn.seq != len(turns) + 1):
+        run = self.shelf.runs.get(change.run_id)
+        if run is None or (run.epoch, run.owner) != (change.epoch, self._worker):
             raise LeaseLost(f"run {change.run_id!r} is driven by another worker; epoch {change.epoch} is over.")
         if change.turn is not None:
+            turns = self.shelf.turns[run.id]
+            if change.turn.seq != len(turns) + 1:
+                raise StoreError(f"turn {change.turn.seq} of run {run.id!r} does not follow the last one.")
             turns.append(change.turn)
-        if change.turn is None or change.touched or change.release:
-            waiting = [mail.no for mail in self.shelf.mail if mail.run_id == run.id and mail.no not in change.mail]
-            unseen = change.release and change.closed_at is None and max(waiting, default=0) > change.seen_mail
-            self.shelf.runs[run.id] = replace(
-                run,
-                state=change.state,
-                next_at=0.0 if unseen else change.next_at,
-                outcome=change.outcome,
-                closed_at=change.closed_at,
-                owner=None if change.release else self._worker,
-            )
+        if change.turn is None or change.touched or change.release or change.state in CLOSED:
+            self._change_row(run, change)
         for letter in change.letters:
             self.shelf.letters[letter.run_id, letter.no] = letter
         self.shelf.mail = [mail for mail in self.shelf.mail if mail.no not in change.mail]
+
+    def _change_row(self, run: Run, change: Change) -> None:
+        closed = change.state in CLOSED
+        waiting = [mail.no for mail in self.shelf.mail if mail.run_id == run.id and mail.no not in change.mail]
+        unseen = change.release and max(waiting, default=0) > change.seen_mail
+        self.shelf.runs[run.id] = replace(
+            run,
+            state=change.state,
+            next_at=None if closed else 0.0 if unseen else change.next_at,
+            outcome=change.outcome,
+            closed_at=change.closed_at,
+            owner=None if change.release or closed else self._worker,
+        )
 
     async def post(self, run_id: str, body: bytes, act: Act | None = None) -> None:
         """See `Store.post`."""
@@ -124,17 +135,20 @@ class MemoryStore:
 
     async def mail(self, run_id: str) -> list[Mail]:
         """See `Store.mail`."""
+        self._check_open()
         return [mail for mail in self.shelf.mail if mail.run_id == run_id]
 
     async def mailed(self) -> list[str]:
         """See `Store.mailed`."""
+        self._check_open()
         waiting = {mail.run_id for mail in self.shelf.mail}
         return [run.id for run in self._mine() if run.id in waiting]
 
     async def claim(self, sagas: Sequence[str], *, now: float, limit: int) -> list[Run]:
         """See `Store.claim`."""
         self._check_open()
-        taken = [run for run in self.shelf.runs.values() if run.saga in sagas and self._is_free(run, now)][:limit]
+        free = [run for run in self.shelf.runs.values() if run.saga in sagas and self._is_free(run, now)]
+        taken = sorted(free, key=lambda run: run.next_at or 0.0)[: max(0, limit)]
         for run in taken:
             self.shelf.runs[run.id] = replace(run, owner=self._worker, epoch=run.epoch + 1)
         return [self.shelf.runs[run.id] for run in taken]
@@ -146,10 +160,12 @@ class MemoryStore:
 
     async def run(self, run_id: str) -> Run | None:
         """See `Store.run`."""
+        self._check_open()
         return self.shelf.runs.get(run_id)
 
     async def journal(self, run_id: str) -> list[Turn]:
         """See `Store.journal`."""
+        self._check_open()
         run = self.shelf.runs.get(run_id)
         if run is None:
             raise UnknownRun(f"there is no run {run_id!r}.")
@@ -157,6 +173,7 @@ class MemoryStore:
 
     async def runs(self, query: RunQuery) -> list[Run]:
         """See `Store.runs`."""
+        self._check_open()
         found = [
             run
             for run in reversed(self.shelf.runs.values())
@@ -166,6 +183,7 @@ class MemoryStore:
 
     async def letters(self, query: LetterQuery) -> list[Letter]:
         """See `Store.letters`."""
+        self._check_open()
         found = [
             letter
             for letter in self.shelf.letters.values()

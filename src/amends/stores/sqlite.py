@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from amends.errors import EngineClosed, JournalDamaged, LeaseLost, LetterSettled, RunClosed, UnknownRun
+from amends.errors import EngineClosed, JournalDamaged, LeaseLost, LetterSettled, RunClosed, StoreError, UnknownRun
 from amends.model.records import CLOSED
 from amends.stores import files
-from amends.stores.lease import Watch, birth
+from amends.stores.faults import explain
 from amends.stores.port import Act, Change, Letter, LetterQuery, Mail, Run, RunQuery, Turn, verified
-from amends.stores.writer import Writer, explain
+from amends.stores.roster import Roster
+from amends.stores.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from amends.errors import AmendsError
     from amends.stores.port import Durability
 
 T = TypeVar("T")
@@ -30,53 +31,82 @@ _LETTER = (
     "FROM letters JOIN runs ON runs.no = letters.run"
 )
 _LETTER_COLUMNS = ("no", "kind", "step", "error", "opened_at", "body", "acted", "by", "note", "acted_at")
-_CLAIM = "UPDATE runs SET owner = ?, epoch = epoch + 1 WHERE no = ? AND epoch = ? AND owner IS ?"
+_APPEND = (
+    "INSERT INTO turns SELECT no,?,?,? FROM runs WHERE id = ? AND epoch = ? AND owner = ?"
+    " AND ? = 1 + (SELECT coalesce(max(seq), 0) FROM turns WHERE run = runs.no)"
+)
+_UPDATE = (
+    "UPDATE runs SET state = ?, next_at = ?, outcome = ?, closed_at = ?, owner = ? WHERE id = ? AND epoch = ? AND owner = ?"
+)
+_COUNT = (
+    "INSERT INTO ends SELECT no, (SELECT coalesce(max(seq), 0) FROM turns WHERE run = runs.no) FROM runs WHERE id = ?"
+    " ON CONFLICT (run) DO UPDATE SET length = max(length, excluded.length)"
+)
 
 
 class SQLiteStore:
     """A store in the file `path`, which is made if it is not there, readable by its owner only."""
 
     def __init__(self, path: str | os.PathLike[str], *, durability: Durability = "full", busy: float = 30.0) -> None:
-        self._path = Path(path)
+        self._path = Path(path).absolute()
         self._durability: Durability = durability
         self._busy = busy
-        self._worker = ""
         self._writer: Writer | None = None
-        self._reader: sqlite3.Connection | None = None
-        self._reading = ThreadPoolExecutor(1, thread_name_prefix="amends-reader")
 
     async def open(self, worker: str, *, lease: float) -> str:
         """See `Store.open`."""
+        if self._writer is not None:
+            raise EngineClosed("the store is open already; one object serves one worker.")
         self._worker = worker
-        self._watch = Watch(lease)
-        identity = await asyncio.to_thread(files.prepare, self._path, self._durability, self._busy)
-        self._reader = files.connect(self._path, self._durability, self._busy)
-        self._writer = Writer(
-            lambda: files.connect(self._path, self._durability, self._busy), beat=self._beat, every=lease / 4
-        )
-        await self._write(self._beat)
+        identity, reader, writing = await asyncio.to_thread(self._connect)
+        self._roster = Roster(worker, lease)
+        self._reader = reader
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="amends-reader")
+        self._writer = Writer(writing, beat=self._roster.beat, every=self._roster.every, explain=self._explain)
+        try:
+            await self._write(self._roster.beat)
+        except BaseException:  # it is not open then, and the error goes on its way
+            await self._end(self._writer)
+            raise
         return identity
+
+    def _connect(self) -> tuple[str, sqlite3.Connection, sqlite3.Connection]:
+        self._path = files.located(self._path)
+        identity = files.prepare(self._path, self._durability, self._busy)
+        try:
+            reader = files.connect(self._path, self._durability, self._busy)
+            try:
+                return identity, reader, files.connect(self._path, self._durability, self._busy)
+            except BaseException:  # half open is not open; the error goes on its way
+                reader.close()
+                raise
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
 
     async def close(self) -> None:
         """See `Store.close`."""
         if self._writer is not None:
+            writer = self._writer
             try:
-                await self._write(self._give_up)
+                await self._write(self._roster.leave)
             finally:
-                await self._writer.close()
-                self._writer = None
-        if self._reader is not None:
-            self._reader.close()
-        self._reading.shutdown()
+                await self._end(writer)
+
+    async def _end(self, writer: Writer) -> None:
+        self._writer = None
+        await writer.close()
+        await asyncio.to_thread(self._reading.shutdown)
+        self._reader.close()
 
     async def create(self, run: Run, first: Turn | None) -> Run:
         """See `Store.create`."""
 
         def job(db: sqlite3.Connection) -> Run:
             values = (*(getattr(run, name) for name in run.__struct_fields__),)
-            added = db.execute(f"INSERT OR IGNORE INTO runs ({_RUN}) VALUES (?,?,?,?,?,?,?,?,?,?,?)", values)
+            sql = f"INSERT INTO runs ({_RUN}) VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"
+            added = db.execute(sql, values)
             if not added.rowcount:
-                return _run(db, run.id) or run
+                return _known(_run(db, run.id))
             if first is not None:
                 db.execute("INSERT INTO turns VALUES (?,?,?,?)", (added.lastrowid, first.seq, first.body, first.sum))
             return run
@@ -85,26 +115,26 @@ class SQLiteStore:
 
     def commit(self, change: Change) -> asyncio.Future[None]:
         """See `Store.commit`."""
-        return self._open_writer().submit(lambda db: self._commit(db, change))
+        if self._writer is None:
+            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            refused.set_exception(EngineClosed("the store is not open."))
+            return refused
+        return self._writer.submit(lambda db: self._commit(db, change))
 
     def _commit(self, db: sqlite3.Connection, change: Change) -> None:
         fence = (change.run_id, change.epoch, self._worker)
         turn, written = change.turn, 1
+        closed = change.state in CLOSED
         if turn is not None:
-            written = db.execute(
-                "INSERT INTO turns SELECT no,?,?,? FROM runs WHERE id = ? AND epoch = ? AND owner = ?"
-                " AND ? = 1 + (SELECT coalesce(max(seq), 0) FROM turns WHERE run = runs.no)",
-                (turn.seq, turn.body, turn.sum, *fence, turn.seq),
-            ).rowcount
-        if written and (turn is None or change.touched or change.release):
-            owner = None if change.release else self._worker
+            written = db.execute(_APPEND, (turn.seq, turn.body, turn.sum, *fence, turn.seq)).rowcount
+        if written and (turn is None or change.touched or change.release or closed):
+            owner = None if change.release or closed else self._worker
             row = (change.state, self._next_at(db, change), change.outcome, change.closed_at, owner)
-            written = db.execute(
-                "UPDATE runs SET state=?, next_at=?, outcome=?, closed_at=?, owner=? WHERE id=? AND epoch=? AND owner=?",
-                (*row, *fence),
-            ).rowcount
+            written = db.execute(_UPDATE, (*row, *fence)).rowcount
+            if written:
+                db.execute(_COUNT, (change.run_id,))
         if not written:
-            raise LeaseLost(f"run {change.run_id!r} is driven by another worker; epoch {change.epoch} is over.")
+            raise _refusal(db, change, self._worker)
         for letter in change.letters:
             db.execute(
                 "INSERT OR REPLACE INTO letters SELECT no,?,?,?,?,?,?,?,?,?,? FROM runs WHERE id = ?",
@@ -115,7 +145,9 @@ class SQLiteStore:
 
     def _next_at(self, db: sqlite3.Connection, change: Change) -> float | None:
         """A run that is given up while mail waits is to be taken up at once."""
-        if change.release and change.closed_at is None:
+        if change.state in CLOSED:
+            return None
+        if change.release:
             waiting = "SELECT max(mail.no) FROM mail JOIN runs ON runs.no = mail.run WHERE runs.id = ?"
             newest = db.execute(waiting, (change.run_id,)).fetchone()[0]
             if newest is not None and newest > change.seen_mail and newest not in change.mail:
@@ -151,34 +183,11 @@ class SQLiteStore:
 
     async def claim(self, sagas: Sequence[str], *, now: float, limit: int) -> list[Run]:
         """See `Store.claim`."""
-        if not await self._read(lambda db: self._candidates(db, sagas, now, 1)):
+        self._open_writer()
+        if limit <= 0 or not await self._read(lambda db: self._roster.has_work(db, sagas, now)):
             return []
-
-        def job(db: sqlite3.Connection) -> list[Run]:
-            taken: list[Run] = []
-            for no, run_id, epoch, owner in self._candidates(db, sagas, now, limit):
-                if db.execute(_CLAIM, (self._worker, no, epoch, owner)).rowcount:
-                    taken.append(_known(_run(db, run_id)))
-            return taken
-
-        return await self._write(job)
-
-    def _candidates(self, db: sqlite3.Connection, sagas: Sequence[str], now: float, limit: int) -> list[Any]:
-        names = ",".join("?" * len(sagas))
-        due = db.execute(
-            f"SELECT no, id, epoch, owner FROM runs WHERE owner IS NULL AND next_at <= ? AND saga IN ({names})"
-            " ORDER BY next_at LIMIT ?",
-            (now, *sagas, limit),
-        ).fetchall()
-        owners = "SELECT DISTINCT owner FROM runs WHERE owner IS NOT NULL AND owner != ?"
-        for (owner,) in db.execute(owners, (self._worker,)).fetchall():
-            beat, born = db.execute("SELECT beat, born FROM workers WHERE id = ?", (owner,)).fetchone() or (None, "")
-            if self._watch.is_dead(owner, beat, born, time.monotonic()):
-                due += db.execute(
-                    f"SELECT no, id, epoch, owner FROM runs WHERE owner = ? AND saga IN ({names}) LIMIT ?",
-                    (owner, *sagas, limit),
-                ).fetchall()
-        return due[:limit]
+        rows = await self._write(lambda db: self._roster.take(db, sagas, now, limit, _RUN))
+        return [Run(*row) for row in rows]
 
     async def run(self, run_id: str) -> Run | None:
         """See `Store.run`."""
@@ -186,17 +195,25 @@ class SQLiteStore:
 
     async def journal(self, run_id: str) -> list[Turn]:
         """See `Store.journal`."""
-        query = "SELECT seq, body, sum FROM turns WHERE run = (SELECT no FROM runs WHERE id = ?) ORDER BY seq"
+        # The row is read first: turns may be added meanwhile, and more than the row knows of is right.
+        row_of = f"SELECT coalesce(length, 0), no, {_RUN} FROM runs LEFT JOIN ends ON run = no WHERE id = ?"
+        turns_of = "SELECT seq, body, sum FROM turns WHERE run = ? ORDER BY seq"
 
         def read(db: sqlite3.Connection) -> list[Turn]:
-            turns = [Turn(*row) for row in db.execute(query, (run_id,))]
-            row = _run(db, run_id)
+            row = db.execute(row_of, (run_id,)).fetchone()
             if row is None:
                 raise UnknownRun(f"there is no run {run_id!r} in {self._path}.")
+            turns = [Turn(*turn) for turn in db.execute(turns_of, row[1:2])]
             try:
-                return verified(row, turns)
-            except TypeError as error:  # a flipped bit can make text of bytes
+                verified(Run(*row[2:]), turns)
+            except (TypeError, AttributeError) as error:  # a flipped bit can make text of bytes
                 raise JournalDamaged(f"the journal of run {run_id!r} holds a value of another type: {error}") from error
+            if len(turns) < row[0]:
+                raise JournalDamaged(
+                    f"run {run_id!r} has lost its end: turn {len(turns) + 1} is missing, {row[0]} were written. "
+                    "Restore the file from a backup; other runs are not affected."
+                )
+            return turns
 
         return await self._read(read)
 
@@ -212,37 +229,27 @@ class SQLiteStore:
 
     async def letters(self, query: LetterQuery) -> list[Letter]:
         """See `Store.letters`."""
-        where = {True: "acted IS NULL", False: "acted IS NOT NULL", None: "1"}[query.open]
-        sql = f"{_LETTER} WHERE {where} AND runs.id = coalesce(?, runs.id) ORDER BY opened_at, letters.no LIMIT ? OFFSET ?"
-        values = (query.run_id, query.limit, query.offset)
-        return await self._read(lambda db: [Letter(*row) for row in db.execute(sql, values)])
-
-    def _beat(self, db: sqlite3.Connection) -> None:
-        db.execute(
-            "INSERT INTO workers VALUES (?, 1, ?) ON CONFLICT (id) DO UPDATE SET beat = beat + 1",
-            (self._worker, birth()),
-        )
-
-    def _give_up(self, db: sqlite3.Connection) -> None:
-        db.execute(
-            "UPDATE runs SET owner = NULL, next_at = CASE state WHEN 'needs_attention' THEN next_at ELSE 0 END"
-            " WHERE owner = ?",
-            (self._worker,),
-        )
-        db.execute("DELETE FROM workers WHERE id = ?", (self._worker,))
+        where, values = [{True: "acted IS NULL", False: "acted IS NOT NULL", None: "1"}[query.open]], list[Any]()
+        if query.run_id is not None:
+            where.append("runs.id = ?")
+            values.append(query.run_id)
+        sql = f"{_LETTER} WHERE {' AND '.join(where)} ORDER BY opened_at, runs.no, letters.no LIMIT ? OFFSET ?"
+        return await self._read(lambda db: [Letter(*row) for row in db.execute(sql, (*values, query.limit, query.offset))])
 
     async def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
         result: T = await self._open_writer().submit(job)
         return result
 
     async def _read(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        reader = self._reader
-        if reader is None or self._writer is None:
+        if self._writer is None:
             raise EngineClosed("the store is not open.")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._reading, job, reader)
-        except sqlite3.Error as error:
-            raise explain(error) from error
+            return await asyncio.get_running_loop().run_in_executor(self._reading, job, self._reader)
+        except (sqlite3.Error, OverflowError) as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: BaseException) -> AmendsError:
+        return explain(error, self._path)
 
     def _open_writer(self) -> Writer:
         if self._writer is None:
@@ -258,6 +265,15 @@ def _run(db: sqlite3.Connection, run_id: str) -> Run | None:
 def _known(run: Run | None) -> Run:
     assert run is not None, "the row was updated a moment ago"
     return run
+
+
+def _refusal(db: sqlite3.Connection, change: Change, worker: str) -> StoreError:
+    """Why nothing of a change was written."""
+    row = db.execute("SELECT epoch, owner FROM runs WHERE id = ?", (change.run_id,)).fetchone()
+    if row != (change.epoch, worker):
+        return LeaseLost(f"run {change.run_id!r} is driven by another worker; epoch {change.epoch} is over.")
+    seq = 0 if change.turn is None else change.turn.seq
+    return StoreError(f"turn {seq} of run {change.run_id!r} does not follow the last one. Read its journal again.")
 
 
 def _settle_letter(db: sqlite3.Connection, run_no: int, run_id: str, act: Act) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import threading
 import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from amends.errors import AmendsError, EngineClosed, StoreBusy, StoreError
+from amends.errors import AmendsError, EngineClosed, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Job: TypeAlias = Callable[[sqlite3.Connection], Any]
     Waiting: TypeAlias = tuple[Job, asyncio.Future[Any]]
+    Came: TypeAlias = tuple[Any, BaseException | None]
+
+log = logging.getLogger("amends.store")
 
 MOST_AT_ONCE = 1000
 """Jobs in one transaction, so that others get their turn with the file."""
@@ -24,13 +28,23 @@ MOST_AT_ONCE = 1000
 class Writer:
     """Runs jobs on its own connection. A job that refuses raises an `AmendsError` before it has written anything."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], *, beat: Job, every: float) -> None:
-        self._connect = connect
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        beat: Job,
+        every: float,
+        explain: Callable[[BaseException], AmendsError],
+    ) -> None:
+        self._connection = connection
         self._beat = beat
         self._every = every
+        self._explain = explain
         self._loop = asyncio.get_running_loop()
         self._waiting: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._held: list[Waiting] = []
         self._closing = False
+        self._broken: StoreError | None = None
         self.commits = 0
         self._thread = threading.Thread(target=self._work, name="amends-writer", daemon=True)
         self._thread.start()
@@ -40,29 +54,37 @@ class Writer:
         future: asyncio.Future[Any] = self._loop.create_future()
         if self._closing:
             future.set_exception(EngineClosed("the store is closed."))
-        else:
-            self._waiting.put((job, future))
+            return future
+        self._waiting.put((job, future))
+        if self._broken is not None:  # looked at after the put: whoever comes last turns away what nobody will take
+            self._turn_away(self._broken)
         return future
 
     async def close(self) -> None:
         """Finish what waits, then end the thread."""
         self._closing = True
         self._waiting.put(None)
-        while self._thread.is_alive():
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
-        connection = self._connect()
+        try:
+            self._serve()
+        except BaseException as error:  # the thread ends here: whoever waits for it, now or later, is told
+            self._broken = StoreError(f"the journal's writer has stopped: {error!r}. Close the engine and open it again.")
+            self._turn_away(self._broken)
+        finally:
+            self._connection.close()
+
+    def _serve(self) -> None:
         due = time.monotonic() + self._every
         closing = False
-        while not closing:
-            batch, closing = self._take(max(0.0, due - time.monotonic()))
+        while not closing and not self._loop.is_closed():
+            self._held, closing = self._take(max(0.0, due - time.monotonic()))
             beats = time.monotonic() >= due
-            if batch or beats:
-                self._write(connection, batch, beats)
+            if self._held or beats:
+                self._write(self._held, beats)
             if beats:
                 due = time.monotonic() + self._every
-        connection.close()
 
     def _take(self, patience: float) -> tuple[list[Waiting], bool]:
         """All that waits, as soon as anything does; and whether the end was asked for."""
@@ -78,71 +100,73 @@ class Writer:
             return batch, False
         return batch, True
 
-    def _write(self, connection: sqlite3.Connection, batch: list[Waiting], beats: bool) -> None:
+    def _write(self, batch: list[Waiting], beats: bool) -> None:
+        """Write a batch; when it fails as a whole, each part alone, so that one bad job cannot fail its neighbours."""
         try:
-            settled = self._transact(connection, [job for job, _ in batch], beats)
-        except BaseException as error:  # whatever it is, those who wait are told, and the thread lives on
-            if len(batch) > 1:
-                for waiting in batch:
-                    self._write(connection, [waiting], False)
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:  # no job is to blame: none would get in alone
+            self._refuse(batch, error)
+            return
+        try:
+            settled = self._transact(self._connection, [job for job, _ in batch], beats)
+        except BaseException as error:  # nothing of it may stay; whoever waits is told, and the thread lives on
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if len(batch) + beats == 1:
+                self._refuse(batch, error)
                 return
-            settled = [(None, error)] * len(batch)
-        if batch:
-            results = [(future, *came) for (_, future), came in zip(batch, settled, strict=True)]
-            try:
-                self._loop.call_soon_threadsafe(_settle, results)
-            except RuntimeError:  # the event loop is closed: nobody waits any more
-                pass
-
-    def _transact(
-        self, connection: sqlite3.Connection, jobs: list[Job], beats: bool
-    ) -> list[tuple[Any, BaseException | None]]:
-        settled: list[tuple[Any, BaseException | None]] = []
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            for job in jobs:
-                try:
-                    settled.append((job(connection), None))
-                except AmendsError as refused:
-                    settled.append((None, refused))
+            for waiting in batch:
+                self._write([waiting], False)
             if beats:
-                self._beat(connection)
-            connection.execute("COMMIT")
-        except BaseException:  # nothing of a batch that failed may stay; the error goes on its way
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+                self._write([], True)
+            return
         self.commits += 1
+        self._tell(batch, settled)
+
+    def _transact(self, connection: sqlite3.Connection, jobs: list[Job], beats: bool) -> list[Came]:
+        """What came of each job, once all of it is durable."""
+        settled: list[Came] = []
+        for job in jobs:
+            try:
+                settled.append((job(connection), None))
+            except AmendsError as refused:
+                settled.append((None, refused))
+        if beats:
+            self._beat(connection)
+        connection.execute("COMMIT")
         return settled
 
+    def _refuse(self, batch: list[Waiting], error: BaseException) -> None:
+        if not batch:
+            log.warning("the sign of life could not be written, and is tried again: %s", self._explain(error))
+        self._tell(batch, [(None, error)] * len(batch))
 
-def _settle(results: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
-    for future, value, error in results:
-        if future.done():
-            continue
-        if error is None:
-            future.set_result(value)
-        else:
-            future.set_exception(explain(error))
+    def _turn_away(self, error: StoreError) -> None:
+        left, self._held = self._held, []
+        while True:
+            try:
+                waiting = self._waiting.get_nowait()
+            except Empty:
+                break
+            if waiting is not None:
+                left.append(waiting)
+        self._tell(left, [(None, error)] * len(left))
 
+    def _tell(self, batch: list[Waiting], settled: list[Came]) -> None:
+        """Wake the event loop once for all of them."""
+        if not batch:
+            return
+        results = [(future, *came) for (_, future), came in zip(batch, settled, strict=True)]
+        try:
+            self._loop.call_soon_threadsafe(self._settle, results)
+        except RuntimeError:  # the event loop is closed: nobody waits any more
+            pass
 
-def explain(error: BaseException) -> AmendsError:
-    """An error of the database in amends' words: what happened, and what to do."""
-    if isinstance(error, AmendsError):
-        return error
-    text = str(error)
-    if "locked" in text or "busy" in text:
-        said: AmendsError = StoreBusy(
-            f"another program held the file for too long ({text}). Close it (an open transaction in a database shell, a "
-            "backup that copies the file); amends tries again."
-        )
-    elif "full" in text:
-        said = StoreError(f"there is no room to write the journal ({text}). Make room on the disk; amends tries again.")
-    elif "readonly" in text or "read-only" in text:
-        said = StoreError(f"the file cannot be written ({text}). Give this user the right to write it and its folder.")
-    elif isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
-        said = StoreError(f"the file is damaged ({text}). Restore it from a backup; see docs/operating.md.")
-    else:
-        said = StoreError(f"the journal could not be read or written: {type(error).__name__}: {text}")
-    said.__cause__ = error
-    return said
+    def _settle(self, results: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
+        for future, value, error in results:
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(value)
+            else:
+                future.set_exception(self._explain(error))

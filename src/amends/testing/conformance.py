@@ -7,14 +7,12 @@ the first of them look dead to the second.
 from __future__ import annotations
 
 import asyncio
-import inspect
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from amends.errors import EngineClosed, JournalDamaged, LeaseLost, LetterSettled, RunClosed, UnknownRun
+from amends.errors import EngineClosed, JournalDamaged, LeaseLost, LetterSettled, RunClosed, StoreError, UnknownRun
 from amends.stores.port import Act, Change, Letter, LetterQuery, Run, RunQuery, Store, Turn, chain, seal
 
 Pair: TypeAlias = tuple[Store, Store]
@@ -25,8 +23,7 @@ LEASE = 0.4
 
 def checks() -> list[Check]:
     """All checks, in the order in which they are written."""
-    module = sys.modules[__name__]
-    return [found for name, found in inspect.getmembers(module) if name.startswith("check_")]
+    return [found for name, found in globals().items() if name.startswith("check_")]
 
 
 def _row(name: str = "run-1", *, owner: str | None = "one") -> Run:
@@ -86,12 +83,30 @@ async def check_turns_are_kept_in_order(pair: Pair, _: object) -> None:
 
 
 async def check_a_gap_is_never_written(pair: Pair, _: object) -> None:
-    """A turn whose predecessor is missing is refused."""
+    """A turn whose predecessor is missing, or that is there already, is refused; and that is not a lost lease."""
     one, _two = await _opened(pair)
-    run = _row()
-    await one.create(run, _first(run))
-    await _refused(LeaseLost, one.commit(Change(run.id, 1, _turn(run, 3, b"x"), "running")))
-    assert len(await one.journal(run.id)) == 1
+    run, first = _row(), _first(_row())
+    await one.create(run, first)
+    for wrong in (3, 1):
+        late = Change(run.id, 1, _turn(run, wrong, first.sum), "completed", closed_at=2.0, letters=(_letter(),))
+        error = await _refused(StoreError, one.commit(late))
+        assert not isinstance(error, LeaseLost)
+    assert await one.journal(run.id) == [first] and await one.run(run.id) == run
+    assert await one.letters(LetterQuery(open=None)) == []
+
+
+async def check_a_row_is_written_when_the_turn_touches_it(pair: Pair, _: object) -> None:
+    """A change that is not `touched` leaves the row as it is; one without a turn writes only the row."""
+    one, two = await _opened(pair)
+    run, first = _row(), _first(_row())
+    await one.create(run, first)
+    turn = _turn(run, 2, first.sum)
+    await one.commit(Change(run.id, 1, turn, "running", touched=False))
+    assert await two.run(run.id) == run
+    await one.commit(Change(run.id, 1, None, "compensating", outcome=b"{}"))
+    assert await two.run(run.id) == replace(run, state="compensating", outcome=b"{}")
+    assert await two.journal(run.id) == [first, turn]
+    await _refused(LeaseLost, one.commit(Change("none", 1, _turn(run, 1, b"x"), "running")))
 
 
 async def check_an_old_epoch_writes_nothing(pair: Pair, die: Callable[[Store], Awaitable[None]]) -> None:
@@ -129,7 +144,8 @@ async def check_a_living_worker_keeps_its_runs(pair: Pair, _: object) -> None:
         assert await two.claim(("saga",), now=0.5, limit=10) == []
         await asyncio.sleep(LEASE / 2)
     assert await two.claim(("saga",), now=0.5, limit=10) == []
-    assert await two.claim(("other",), now=10.0, limit=10) == []
+    assert await two.claim(("other",), now=10.0, limit=10) == [] == await two.claim((), now=10.0, limit=10)
+    assert await two.claim(("saga",), now=10.0, limit=0) == []
     assert [run.id for run in await two.claim(("saga",), now=10.0, limit=10)] == ["later"]
 
 
@@ -173,17 +189,21 @@ async def check_mail_wakes_a_run_and_is_taken_once(pair: Pair, _: object) -> Non
 
 
 async def check_a_closed_run_takes_no_mail(pair: Pair, _: object) -> None:
-    """Posting to a run that has ended, or that never was, is refused."""
+    """Posting to a run that has ended, or that never was, is refused; nobody drives it again, whatever still waits."""
     one, two = await _opened(pair)
     run, first = _row(), _first(_row())
     await one.create(run, first)
-    closing = Change(run.id, 1, _turn(run, 2, first.sum), "completed", outcome=b"{}", closed_at=9.0, release=True)
+    closing = Change(run.id, 1, _turn(run, 2, first.sum), "completed", next_at=1.0, outcome=b"{}", closed_at=9.0)
+    await one.post(run.id, b"too late for the last turn")
     await one.commit(closing)
     row = await two.run(run.id)
     assert row is not None and (row.state, row.outcome, row.closed_at, row.owner) == ("completed", b"{}", 9.0, None)
     await _refused(RunClosed, two.post(run.id, b"late"))
     await _refused(UnknownRun, two.post("none", b"mail"))
-    assert await two.mail(run.id) == [] and await two.claim(("saga",), now=99.0, limit=1) == []
+    assert len(await two.mail(run.id)) == 1 and await two.claim(("saga",), now=99.0, limit=1) == []
+    await _refused(LeaseLost, one.commit(Change(run.id, 1, None, "running")))
+    await one.close()
+    assert await two.claim(("saga",), now=99.0, limit=1) == []
 
 
 def _letter(number: int = 1, at: float = 5.0) -> Letter:
@@ -207,6 +227,24 @@ async def check_a_letter_is_acted_upon_once(pair: Pair, _: object) -> None:
     await _refused(UnknownRun, one.post(run.id, b"z", Act(9, "retried", "ann", "", 7.0)))
 
 
+async def check_a_letter_can_be_opened_again(pair: Pair, _: object) -> None:
+    """A letter of the same number replaces the one that is there, and waits again for a person."""
+    one, two = await _opened(pair)
+    run, first = _row(), _first(_row())
+    await one.create(run, first)
+    turns = [first, _turn(run, 2, first.sum)]
+    await one.commit(Change(run.id, 1, turns[1], "needs_attention", letters=(_letter(),)))
+    await two.post(run.id, b"x", Act(1, "retried", "ann", "now", 7.0))
+    again = replace(_letter(), error="worse", body=b"[1]")
+    await one.commit(Change(run.id, 1, _turn(run, 3, turns[1].sum), "needs_attention", letters=(again,)))
+    assert await two.letters(LetterQuery(open=None)) == [again]
+    await two.post(run.id, b"y", Act(1, "resolved", "bob", "", 8.0))
+    settled = replace(again, acted="resolved", by="bob", note="", acted_at=8.0)
+    assert await two.letters(LetterQuery(open=False, limit=1)) == [settled]
+    assert await two.letters(LetterQuery()) == [] == await two.letters(LetterQuery(open=None, offset=1))
+    assert await two.letters(LetterQuery(open=None, run_id="none")) == []
+
+
 async def check_lists_are_filtered_and_paged(pair: Pair, _: object) -> None:
     """Runs are listed newest first."""
     one, two = await _opened(pair)
@@ -227,11 +265,58 @@ async def check_a_wrong_checksum_is_found(pair: Pair, _: object) -> None:
     await _refused(UnknownRun, one.journal("none"))
 
 
+async def check_a_wrong_seed_or_input_is_found(pair: Pair, _: object) -> None:
+    """The chain begins with what never changes in the row, so a journal does not fit another run."""
+    one, _two = await _opened(pair)
+    for number, other in enumerate((replace(_row(), seed=b"seat"), replace(_row(), input=b"[]"), _row("run-2"))):
+        await one.create(replace(other, id=f"copy-{number}"), _first(_row()))
+        await _refused(JournalDamaged, one.journal(f"copy-{number}"))
+
+
 async def check_closing_gives_the_runs_to_the_others(pair: Pair, _: object) -> None:
     """A clean end is noticed at once; a run that waits for a person goes on waiting."""
     one, two = await _opened(pair)
     await one.create(_row(), _first(_row()))
+    await one.create(replace(_row("rolls-back"), state="compensating"), None)
     await one.create(replace(_row("waits"), state="needs_attention"), None)
+    await one.create(replace(_row("was-told"), state="needs_attention"), None)
+    await two.post("was-told", b"mail")
     await one.close()
-    assert [run.id for run in await two.claim(("saga",), now=10.0, limit=10)] == ["run-1"]
+    taken = await two.claim(("saga",), now=10.0, limit=10)
+    assert sorted(run.id for run in taken) == ["rolls-back", "run-1", "was-told"]
+    await two.post("waits", b"mail")
+    assert [run.id for run in await two.claim(("saga",), now=10.0, limit=10)] == ["waits"]
+
+
+async def check_a_closed_store_says_so(pair: Pair, _: object) -> None:
+    """Nothing is asked of a store that is not open; closing twice does no harm; it may be opened again."""
+    one, _two = await _opened(pair)
+    await _refused(EngineClosed, one.open("again", lease=LEASE))
+    await one.create(_row(), _first(_row()))
+    await one.close()
+    await one.close()
     await _refused(EngineClosed, one.create(_row("more"), None))
+    await _refused(EngineClosed, one.commit(Change("run-1", 1, None, "running")))
+    await _refused(EngineClosed, one.post("run-1", b"mail"))
+    await _refused(EngineClosed, one.claim(("saga",), now=9.0, limit=1))
+    for reading in (one.run("run-1"), one.journal("run-1"), one.mail("run-1"), one.mailed()):
+        await _refused(EngineClosed, reading)
+    await _refused(EngineClosed, one.runs(RunQuery()))
+    await _refused(EngineClosed, one.letters(LetterQuery()))
+    await one.open("again", lease=LEASE)
+    assert [run.id for run in await one.claim(("saga",), now=9.0, limit=1)] == ["run-1"]
+
+
+async def check_who_was_taken_for_dead_can_begin_again(pair: Pair, die: Callable[[Store], Awaitable[None]]) -> None:
+    """After a takeover the old driver is refused, and the new one's turns follow the old one's."""
+    one, two = await _opened(pair)
+    run, first = _row(), _first(_row())
+    await one.create(run, first)
+    await die(one)
+    await _claimed(two)
+    turn = _turn(run, 2, first.sum)
+    await two.commit(Change(run.id, 2, turn, "running", next_at=3.0, release=True))
+    await _refused(LeaseLost, one.commit(Change(run.id, 2, _turn(run, 3, turn.sum), "running")))
+    assert [(taken.owner, taken.epoch) for taken in await one.claim(("saga",), now=3.0, limit=1)] == [("one", 3)]
+    await one.commit(Change(run.id, 3, _turn(run, 3, turn.sum), "running"))
+    assert len(await one.journal(run.id)) == 3

@@ -22,7 +22,7 @@ CREATE TABLE runs (
     outcome BLOB,
     closed_at REAL
 );
-CREATE INDEX runs_due ON runs (next_at) WHERE owner IS NULL AND next_at IS NOT NULL;
+CREATE INDEX runs_due ON runs (saga, next_at) WHERE owner IS NULL AND next_at IS NOT NULL;
 CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
 CREATE INDEX runs_by_state ON runs (state, no);
 
@@ -33,6 +33,12 @@ CREATE TABLE turns (
     sum BLOB NOT NULL,
     PRIMARY KEY (run, seq)
 ) WITHOUT ROWID;
+
+-- So many turns were there when the run's row was last written; a journal with fewer has lost its end.
+CREATE TABLE ends (
+    run INTEGER PRIMARY KEY REFERENCES runs (no),
+    length INTEGER NOT NULL
+);
 
 CREATE TABLE letters (
     run INTEGER NOT NULL REFERENCES runs (no),
