@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +209,40 @@ async def find_slow() -> str | None:
 @saga
 async def interrupted() -> str:
     return await slow()
+
+
+durable: Callable[[], set[Any]] = set
+"""What the journal holds at the moment when a witness is called."""
+
+
+@step
+async def witness() -> str:
+    seen.append(("witness", durable()))
+    return "seen"
+
+
+@witness.undo
+async def undo_witness(result: str) -> None:
+    seen.append(("undo_witness", durable()))
+
+
+@step(retry=Retry(attempts=2, first=0.0))
+async def doubtful() -> str:
+    seen.append(("doubtful", durable()))
+    raise TimeoutError
+
+
+@doubtful.undo
+async def undo_doubtful(result: str) -> None: ...
+
+
+@doubtful.check
+async def find_doubtful() -> str | None:
+    seen.append(("find_doubtful", durable()))
+    return None
+
+
+@saga
+async def looks_back() -> None:
+    await witness()
+    await doubtful()
