@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import assert_type
+from typing import Any, assert_type
 from uuid import UUID
 
 from amends import (
     Call,
     Compensated,
+    Current,
     Engine,
+    Forward,
     Handle,
     NeedsAttention,
     Outcome,
@@ -18,6 +20,7 @@ from amends import (
     Saga,
     Step,
     StepFailed,
+    as_current,
     current,
     now,
     random,
@@ -46,7 +49,13 @@ async def reserve(sku: str, qty: int = 1) -> str:
 
 
 @reserve.undo
-async def release(hold: str) -> None: ...
+async def release(hold: str) -> None:
+    call = current()
+    assert_type(call.attempt, int)
+    assert_type(call.deadline, float | None)
+    assert_type(call.forward.key, str)
+    assert_type(call.forward.in_doubt, bool)
+    print(hold, call.forward.args["sku"])
 
 
 @step(retry=Retry(attempts=5, on=ValueError), timeout=timedelta(seconds=10), doubt=(OSError,), fails=KeyError)
@@ -95,21 +104,49 @@ async def brief() -> None: ...
 
 async def main() -> None:
     assert_type(order("a", "b"), Call[Charge])
-    async with Engine("orders.db", sagas=[order, brief]) as engine:
+    async with Engine("orders.db", sagas=[order, brief], max_runs=10, lease=5.0, durability="relaxed") as engine:
+        assert_type(engine, Engine)
         assert_type(await engine.run(order("a", "b"), id="1"), Charge)
-        handle = await engine.start(order("a", "b"), id="1")
+        assert_type(await engine.run(brief(), id="2"), None)
+        handle = await engine.start(order("a", card="b"), id="1")
         assert_type(handle, Handle[Charge])
-        assert_type(await handle.outcome(), Outcome[Charge])
-        await engine.tell("1", Approval(True), by="ann")
-        await engine.cancel("1", by="ann", reason="enough")
-        for letter in await engine.dlq.list():
-            await engine.dlq.resolve(letter.id, note="done", by="ann")
-        try:
-            await handle.result()
-        except Compensated as rolled_back:
-            print(rolled_back.kept)
-        except NeedsAttention as waiting:
-            print(waiting.letters)
+        assert_type(handle.id, str)
+        ended = await handle.outcome()
+        assert_type(ended, Outcome[Charge])
+        assert_type(ended.value, Charge | None)
+        assert_type(ended.letters, tuple[str, ...])
+        if await handle.status() == "completed":
+            assert_type(await handle.result(), Charge)
+        assert_type(await engine.get("1").outcome(), Outcome[Any])
+        for run in await engine.list(states=["running", "needs_attention"], sagas=["order"], limit=10, offset=5):
+            print(run.id)
+        for turn in await engine.history("1"):
+            print(*turn)
+
+
+async def operate(engine: Engine, handle: Handle[Charge]) -> None:
+    await engine.tell("1", Approval(True), by="ann")
+    await engine.tell_json("1", "Approval", b'{"ok": true}')
+    await engine.cancel("1", by="ann", reason="enough")
+    for letter in await engine.dlq.list(open=True, run_id="1", limit=10):
+        await engine.dlq.retry(letter.id, by="ann", note="it is up again")
+        await engine.dlq.resolve(letter.id, note="done by hand", by="ann")
+        await engine.dlq.abandon(letter.id, note="it is cheap")
+        await engine.dlq.answer(letter.id, happened=True, result=b'{"id": "c-1"}', note="seen on the statement")
+        assert_type((await engine.dlq.show(letter.id)).id, str)
+    try:
+        await handle.result()
+    except Compensated as rolled_back:
+        print(rolled_back.cause, rolled_back.kept)
+    except NeedsAttention as waiting:
+        assert_type(waiting.letters, tuple[str, ...])
+
+
+async def test_by_hand() -> None:
+    with as_current(Current("key", 1, "run", "order", "charge", Forward("key", {"sku": "a"}, in_doubt=False))) as call:
+        assert_type(call, Current)
+        assert_type(await reserve("a"), str)
+        assert_type(await charge("a", 1), Charge)
 
 
 steps: list[Step[..., Charge]] = [charge]
