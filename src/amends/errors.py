@@ -17,6 +17,9 @@
     ├── Diverged             the code no longer does what the journal says it did
     ├── IllegalFact          the machine was told something that cannot have happened
     ├── EngineClosed         the engine is not open here
+    ├── RuleBroken           the fault explorer found a world in which a rule is broken
+    ├── Vacuous              an exploration in which what was asked for never occurred
+    ├── StaleToken           a token replays a world of another version of the saga
     └── StoreError           the journal could not be read or written
         ├── StoreUnusable    not our file, a newer schema, a directory, read-only
         ├── StoreBusy        another program holds the file
@@ -184,6 +187,25 @@ class IllegalFact(AmendsError):
 
 class EngineClosed(AmendsError):
     """The engine is not open, or was opened in another event loop."""
+
+
+class RuleBroken(AmendsError, AssertionError):
+    """The fault explorer found a world in which a rule is broken; the text is the story, `exploration` holds all of it."""
+
+    def __init__(self, exploration: Any) -> None:
+        self.exploration = exploration
+        super().__init__(exploration)
+
+    def __str__(self) -> str:
+        return str(self.exploration)
+
+
+class Vacuous(AmendsError, AssertionError):
+    """An exploration in which a fault or an end that was asked for never occurred: it proves nothing about it."""
+
+
+class StaleToken(AmendsError):
+    """The token replays a world of another version of the saga, or is none at all."""
 
 
 class StoreError(AmendsError):

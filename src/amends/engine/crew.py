@@ -68,10 +68,11 @@ class Crew:
         self.threads = Threads(threads)
         self.runners: dict[str, Driver] = {}
         self.drive = drive
-        self.starting = 0
+        self.starting: set[str] = set()
+        self.unsure = False
         self.pausing = False
         self.wake = asyncio.Event()
-        self.adopt_again: Callable[[Run], None] = _nobody
+        self.adopt: Callable[[Run, float], None] = _nobody
         self._watchers: dict[str, list[asyncio.Future[Seen]]] = {}
         self._anchor = wall() - self.loop.time()
 
@@ -81,7 +82,12 @@ class Crew:
 
     def slots(self) -> int:
         """How many more runs may be driven here."""
-        return 0 if self.pausing or not self.drive else max(0, self.max_runs - len(self.runners) - self.starting)
+        return 0 if self.pausing or not self.drive else max(0, self.max_runs - len(self.runners) - len(self.starting))
+
+    def doubt(self) -> None:
+        """The store's answer was lost: this worker may have been given runs without hearing of it. Recovery finds out."""
+        self.unsure = True
+        self.wake.set()
 
     def watch(self, run_id: str) -> asyncio.Future[Seen]:
         """A future that is done when the run, driven here, closes or needs a person."""
@@ -104,5 +110,5 @@ class Crew:
             self.wake.set()
 
 
-def _nobody(row: Run) -> None:
+def _nobody(row: Run, delay: float) -> None:
     """Until recovery is at work, nobody takes up a run again."""

@@ -18,7 +18,7 @@ from amends.engine.handle import Handle
 from amends.engine.papers import outcome_of
 from amends.engine.recovery import Recovery
 from amends.engine.runner import Runner
-from amends.errors import DefinitionError, EngineClosed, IdempotencyConflict, NotStorable, UnknownRun
+from amends.errors import DefinitionError, EngineClosed, IdempotencyConflict, NotStorable, StoreError, UnknownRun
 from amends.model import keys, records
 from amends.model.codec import shape_of
 from amends.model.machine import Machine
@@ -56,6 +56,7 @@ class Engine:
         poll: seconds between looks for work that other processes left.
         durability: "full" (every acknowledged turn survives a power cut) or "relaxed" (a power cut may lose the last ones).
         wall: where the time of day comes from, in seconds since the epoch.
+        luck: where random bytes come from; of each run's seed and of the worker's name.
 
     Raises:
         DefinitionError: two sagas have one name, or a number is out of range.
@@ -76,6 +77,7 @@ class Engine:
         poll: float = 0.2,
         durability: Durability = "full",
         wall: Callable[[], float] = time.time,
+        luck: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._sagas = _by_name(sagas)
         for name, value in {"max_runs": max_runs, "max_steps": max_steps, "threads": threads}.items():
@@ -87,7 +89,7 @@ class Engine:
         self._namespace = namespace
         self._drive = drive
         self._limits = (max_runs, max_steps, threads)
-        self._lease, self._poll, self._wall = lease, poll, wall
+        self._lease, self._poll, self._wall, self._luck = lease, poll, wall, luck
         self._open: Crew | None = None
         self._watching: asyncio.Task[None] | None = None
         self._used = False
@@ -96,7 +98,7 @@ class Engine:
         if self._used:
             raise EngineClosed("an Engine is opened once; make a new one for the next `async with`.")
         self._used = True
-        worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        worker = f"{socket.gethostname()}:{os.getpid()}:{self._luck(4).hex()}"
         identity = await self._store.open(worker, lease=self._lease)
         self._open = Crew(
             self._store,
@@ -160,7 +162,7 @@ class Engine:
             id,
             saga.name,
             given,
-            secrets.token_bytes(16),
+            self._luck(16),
             now,
             owner=crew.worker if mine else None,
             epoch=1 if mine else 0,
@@ -181,7 +183,7 @@ class Engine:
         self, *, states: Iterable[State] = (), sagas: Iterable[str] = (), limit: int = 100, offset: int = 0
     ) -> list[Run]:
         """The rows of runs, newest first."""
-        return await self._crew.store.runs(RunQuery(tuple(states), tuple(sagas), limit, offset))
+        return await self._crew.store.runs(RunQuery(tuple(states), tuple(sagas), None, limit, offset))
 
     async def history(self, run_id: str) -> History:
         """A run's journal: the records of each turn. Raises `UnknownRun`, or `JournalDamaged` when a checksum fails."""
@@ -234,11 +236,15 @@ class Engine:
         body = encode_turn(turn)
         first = Turn(1, body, chain(seal(row), body))
         runner = Runner(crew, row, machine, 1, first.sum)
-        crew.starting += 1
+        crew.starting.add(row.id)
         try:
             there = await crew.store.create(row, first)
+        except StoreError:
+            machine.close()
+            crew.doubt()  # the run may be there, and ours
+            raise
         finally:
-            crew.starting -= 1
+            crew.starting.discard(row.id)
         if there.seed != row.seed:
             machine.close()
             return there

@@ -17,7 +17,7 @@ from amends.model.failure import failure_of
 from amends.model.machine import RUN, Machine
 from amends.model.records import DeadLettered, Fact, LetterKind, Record, decode_fact, decode_turn, encode_turn
 from amends.model.replay import replay
-from amends.stores.port import Change, LetterQuery, Turn, chain, seal
+from amends.stores.port import Change, LetterQuery, RunQuery, Turn, chain, seal
 
 if TYPE_CHECKING:
     from amends.engine.crew import Crew
@@ -35,8 +35,8 @@ class Recovery:
     def __init__(self, crew: Crew, poll: float) -> None:
         self._crew = crew
         self._poll = poll
-        crew.adopt_again = self._adopt_soon
-        self._adopting: set[asyncio.Task[None]] = set()
+        crew.adopt = self._adopt_soon
+        self._coming: dict[str, asyncio.Task[None]] = {}
 
     async def watch(self) -> None:
         """Go on for as long as the engine is open."""
@@ -63,33 +63,50 @@ class Recovery:
         for run_id in await crew.store.mailed():
             if run_id in crew.runners:
                 crew.runners[run_id].look_for_mail()
-        limit = min(BATCH, crew.slots() - len(self._adopting))
+        if crew.unsure:
+            await self._find_strays()
+        limit = min(BATCH, crew.slots() - len(self._coming))
         if limit <= 0 or not crew.sagas:
             return False
-        rows = await crew.store.claim(tuple(crew.sagas), now=crew.now(), limit=limit)
+        try:
+            rows = await crew.store.claim(tuple(crew.sagas), now=crew.now(), limit=limit)
+        except StoreError:
+            crew.doubt()
+            raise
         for row in rows:
             self._adopt_soon(row)
         return len(rows) == limit
 
-    def _adopt_soon(self, row: Run) -> None:
-        if self._crew.pausing:
-            return
-        task = self._crew.loop.create_task(self._adopt(row))
-        self._adopting.add(task)
-        task.add_done_callback(self._adopting.discard)
+    async def _find_strays(self) -> None:
+        """Take up the runs that are this worker's by the store, and that it does not know of."""
+        crew = self._crew
+        rows = await crew.store.runs(RunQuery(owner=crew.worker, limit=crew.max_runs))
+        crew.unsure = False
+        for row in rows:
+            if row.id not in crew.runners and row.id not in crew.starting:
+                self._adopt_soon(row)
 
-    async def _adopt(self, row: Run) -> None:
-        """Bring a run back by replay, and drive it on."""
-        try:
-            await self._bring_back(row)
-        except LeaseLost:
-            log.info("run %s was taken over by another worker", row.id)
-        except StoreError as error:
-            log.error("run %s could not be taken up, and is tried again: %s", row.id, error)
-            self._crew.loop.call_later(STUMBLE, self._adopt_soon, row)
-        except Exception:  # whatever it is, the run is not forgotten
-            log.exception("run %s could not be taken up, and is tried again", row.id)
-            self._crew.loop.call_later(STUMBLE, self._adopt_soon, row)
+    def _adopt_soon(self, row: Run, delay: float = 0.0) -> None:
+        if not self._crew.pausing and row.id not in self._coming:
+            task = self._coming[row.id] = self._crew.loop.create_task(self._adopt(row, delay))
+            task.add_done_callback(lambda _: self._coming.pop(row.id, None))
+
+    async def _adopt(self, row: Run, delay: float) -> None:
+        """Bring a run back by replay, and drive it on; whatever comes in between, it is not forgotten."""
+        while not self._crew.pausing:
+            await asyncio.sleep(delay)
+            delay = STUMBLE
+            try:
+                await self._bring_back(row)
+            except LeaseLost:
+                log.info("run %s was taken over by another worker", row.id)
+                return
+            except StoreError as error:
+                log.error("run %s could not be taken up, and is tried again: %s", row.id, error)
+            except Exception:  # whatever it is, the run is tried again
+                log.exception("run %s could not be taken up, and is tried again", row.id)
+            else:
+                return
 
     async def _bring_back(self, row: Run) -> None:
         crew = self._crew

@@ -254,7 +254,7 @@ class Runner:
     def _parked(self, done: asyncio.Future[None]) -> None:
         if not done.cancelled() and (error := done.exception()) is not None and not isinstance(error, LeaseLost):
             log.warning("run %s could not be parked and is taken up again: %s", self.row.id, error)
-            self._crew.loop.call_later(STUMBLE, self._crew.adopt_again, self.row)
+            self._crew.adopt(self.row, STUMBLE)
         self._crew.wake.set()
 
     def _stumble(self, error: BaseException) -> None:
@@ -264,7 +264,7 @@ class Runner:
             log.warning("run %s is driven by another worker now", self.row.id)
             return
         log.error("run %s: its journal could not be written and it is taken up again: %s", self.row.id, error)
-        self._crew.loop.call_later(STUMBLE, self._crew.adopt_again, self.row)
+        self._crew.adopt(self.row, STUMBLE)
 
     def _leave(self) -> None:
         self._gone = True

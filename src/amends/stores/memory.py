@@ -177,7 +177,9 @@ class MemoryStore:
         found = [
             run
             for run in reversed(self.shelf.runs.values())
-            if (not query.states or run.state in query.states) and (not query.sagas or run.saga in query.sagas)
+            if (not query.states or run.state in query.states)
+            and (not query.sagas or run.saga in query.sagas)
+            and query.owner in (None, run.owner)
         ]
         return found[query.offset : query.offset + query.limit]
 

@@ -118,10 +118,11 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class RunQuery(msgspec.Struct, frozen=True):
-    """Which runs to list: newest first, `limit` of them after skipping `offset`."""
+    """Which runs to list: newest first, `limit` of them after skipping `offset`; of one driver, if `owner` is given."""
 
     states: tuple[State, ...] = ()
     sagas: tuple[str, ...] = ()
+    owner: str | None = None
     limit: int = 100
     offset: int = 0
 

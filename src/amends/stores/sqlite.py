@@ -220,7 +220,8 @@ class SQLiteStore:
     async def runs(self, query: RunQuery) -> list[Run]:
         """See `Store.runs`."""
         where, values = ["1"], list[Any]()
-        for column, wanted in (("state", query.states), ("saga", query.sagas)):
+        owners = () if query.owner is None else (query.owner,)
+        for column, wanted in (("state", query.states), ("saga", query.sagas), ("owner", owners)):
             if wanted:
                 where.append(f"{column} IN ({','.join('?' * len(wanted))})")
                 values += wanted

@@ -254,6 +254,9 @@ async def check_lists_are_filtered_and_paged(pair: Pair, _: object) -> None:
     assert [run.id for run in page] == ["run-3", "run-2"]
     assert await two.runs(RunQuery(states=("completed",))) == [] and await two.runs(RunQuery(sagas=("none",))) == []
     assert len(await two.runs(RunQuery(states=("running",), sagas=("saga",)))) == 5
+    await two.claim(("saga",), now=9.0, limit=2)
+    driven = [run for run in await one.runs(RunQuery()) if run.owner is not None]
+    assert len(driven) == 2 and await one.runs(RunQuery(owner=driven[0].owner)) == driven
 
 
 async def check_a_wrong_checksum_is_found(pair: Pair, _: object) -> None:

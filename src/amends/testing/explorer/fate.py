@@ -1,0 +1,112 @@
+"""What the parts of a simulated world ask of it: what happens next, and to whom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Coroutine
+    from typing import Any
+
+    from amends.engine.engine import Engine
+    from amends.errors import AmendsError
+    from amends.model.effect import Effect
+    from amends.stores.port import Change
+    from amends.testing.clock import Clock, Loop
+    from amends.testing.explorer.faults import Kind
+    from amends.testing.explorer.scenario import Scenario
+    from amends.testing.explorer.tale import Tale
+
+
+class Actor(Protocol):
+    """A worker, as the rest of its world sees it."""
+
+    number: int
+    loop: Loop
+
+    @property
+    def open(self) -> bool:
+        """Whether its engine can be used."""
+        ...
+
+    def cancel(self) -> None:
+        """Let somebody cancel the run through its engine."""
+        ...
+
+    def act(self, does: Callable[[Engine], Coroutine[Any, Any, Any]], done: Callable[[], None] | None = None) -> None:
+        """Let somebody use its engine from outside of any run."""
+        ...
+
+    def effect(self, key: str | None) -> Effect | None:
+        """The effect with this key, if this worker drives its run now."""
+        ...
+
+    def in_flight(self) -> int:
+        """How many calls are under way."""
+        ...
+
+
+class Team(Protocol):
+    """The workers, and what can befall them."""
+
+    def on(self, loop: Loop) -> Actor:
+        """The worker whose loop this is."""
+        ...
+
+    def kill(self, worker: Actor) -> None:
+        """End a worker as `kill -9` does; a successor starts soon."""
+        ...
+
+    def freeze(self, worker: Actor) -> None:
+        """Let a worker stand still for longer than its lease."""
+        ...
+
+    def restart(self, worker: Actor) -> None:
+        """Shut a worker down in order; a successor starts then."""
+        ...
+
+    def look_at(self, when: float) -> None:
+        """Let every worker look for work at an instant of the virtual time, as their polls would."""
+        ...
+
+
+class Fate(Protocol):
+    """The world as a whole."""
+
+    clock: Clock
+    scenario: Scenario
+    tale: Tale
+    refused: AmendsError | None
+
+    @property
+    def team(self) -> Team:
+        """The workers."""
+        ...
+
+    def pick(self, place: str, kinds: tuple[Kind, ...]) -> Kind:
+        """What happens here: one of `kinds`, the first of which is that nothing goes wrong."""
+        ...
+
+    def kinds_of(self, table: Collection[Kind]) -> tuple[Kind, ...]:
+        """Those of a table that are explored, beginning with nothing."""
+        ...
+
+    def luck(self, size: int) -> bytes:
+        """Random bytes, the same in every world for the same draw."""
+        ...
+
+    def drives(self, epoch: int, worker: Actor) -> None:
+        """A worker has taken the run over, or begun it."""
+        ...
+
+    def accepted(self, change: Change, worker: Actor) -> None:
+        """The store has accepted a worker's turn."""
+        ...
+
+    def journaled(self, key: str) -> bool:
+        """Whether a durable turn holds this key."""
+        ...
+
+    def breaks(self, rule: str, why: str) -> None:
+        """Something happened that a rule forbids."""
+        ...

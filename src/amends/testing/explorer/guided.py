@@ -1,0 +1,54 @@
+"""Worlds that hypothesis thinks of: it looks for long journals, and shrinks what it finds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from amends.errors import DefinitionError
+from amends.testing.explorer.player import Played
+from amends.testing.explorer.search import ODDS, Drawn, Progress, Tally, judge
+
+if TYPE_CHECKING:
+    from amends.testing.explorer.player import Player
+
+
+class _Broken(Exception):
+    """A world broke a rule: hypothesis is to shrink it."""
+
+
+def guided(player: Player, *, faults: int, budget: int, seed: int, progress: Progress) -> Tally:
+    """`budget` worlds with at most `faults` faults each, drawn and shrunk by hypothesis, which must be installed."""
+    try:
+        import hypothesis
+        from hypothesis import strategies
+    except ImportError as missing:
+        raise DefinitionError("strategy='hypothesis' needs hypothesis: pip install hypothesis.") from missing
+    tally, broken = Tally(), list[Played]()
+
+    def world(data: strategies.DataObject) -> None:
+        def choose(most: int) -> int:
+            happens = data.draw(strategies.integers(0, ODDS - 1)) == ODDS - 1
+            return data.draw(strategies.integers(1, most - 1)) if happens else 0
+
+        played = judge(player, Drawn(choose, faults))
+        if played.breaches:
+            broken.append(played)
+            raise _Broken
+        tally.add(played)
+        progress(tally)
+        hypothesis.target(float(len(played.ending.turns)))
+
+    health, phase = hypothesis.HealthCheck, hypothesis.Phase
+    quietly = hypothesis.settings(
+        max_examples=budget,
+        deadline=None,
+        database=None,
+        suppress_health_check=(health.too_slow, health.filter_too_much, health.data_too_large),
+        phases=(phase.generate, phase.target, phase.shrink),
+        print_blob=False,
+    )
+    try:
+        quietly(hypothesis.seed(seed)(hypothesis.given(strategies.data())(world)))()
+    except (_Broken, BaseExceptionGroup):
+        tally.add(broken[-1])
+    return tally

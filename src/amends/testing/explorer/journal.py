@@ -1,0 +1,148 @@
+"""A worker's store in a simulated world: the store as it ships, with time, crashes and errors between it and the worker."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from amends.errors import StoreBusy, StoreError
+from amends.testing.explorer import faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from amends.stores.port import Act, Change, Letter, LetterQuery, Mail, Run, RunQuery, Store, Turn
+    from amends.testing.explorer.fate import Actor, Fate
+
+WRITE = 0.001
+"""Seconds that a write takes."""
+
+_UNKNOWN = "the write failed, and nobody knows whether it is durable"
+
+
+class Journal:
+    """Implements `Store`. What a worker submits is written a moment later, if the worker is still there by then."""
+
+    worker: Actor
+
+    def __init__(self, fate: Fate, inner: Store) -> None:
+        self.inner = inner
+        self._fate = fate
+
+    async def open(self, worker: str, *, lease: float) -> str:
+        """See `Store.open`."""
+        return await self.inner.open(worker, lease=lease)
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        await self.inner.close()
+        self._fate.team.look_at(self._fate.clock.now + 2 * WRITE)
+
+    async def create(self, run: Run, first: Turn | None) -> Run:
+        """See `Store.create`."""
+
+        def write() -> Run:
+            there: Run = at_once(self.inner.create(run, first))
+            if there.seed == run.seed and there.owner is not None:
+                self._fate.drives(there.epoch, self.worker)
+            return there
+
+        there: Run = await self._later("the run and its first turn", write)
+        return there
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        """See `Store.commit`."""
+
+        def write() -> None:
+            at_once(self.inner.commit(change))
+            self._fate.accepted(change, self.worker)
+
+        what = "the park" if change.turn is None else f"turn {change.turn.seq}"
+        return self._later(what, write, change.turn)
+
+    async def post(self, run_id: str, body: bytes, act: Act | None = None) -> None:
+        """See `Store.post`."""
+        await self.inner.post(run_id, body, act)
+        self._fate.team.look_at(self._fate.clock.now + 2 * WRITE)
+
+    async def claim(self, sagas: Sequence[str], *, now: float, limit: int) -> list[Run]:
+        """See `Store.claim`."""
+        rows = await self.inner.claim(sagas, now=now, limit=limit)
+        for row in rows:
+            self._fate.drives(row.epoch, self.worker)
+            self._fate.tale.add(self.worker, f"takes the run over (epoch {row.epoch})")
+            if self._fate.pick("claim", self._fate.kinds_of(faults.CLAIMS)) == "crash_after_claim":
+                self._fate.team.kill(self.worker)
+                await self.worker.loop.create_future()
+        return rows
+
+    # ── reading takes no time and meets no fault: it changes nothing ────────────────────────────
+
+    async def mail(self, run_id: str) -> list[Mail]:
+        """See `Store.mail`."""
+        return await self.inner.mail(run_id)
+
+    async def mailed(self) -> list[str]:
+        """See `Store.mailed`."""
+        return await self.inner.mailed()
+
+    async def run(self, run_id: str) -> Run | None:
+        """See `Store.run`."""
+        return await self.inner.run(run_id)
+
+    async def journal(self, run_id: str) -> list[Turn]:
+        """See `Store.journal`."""
+        return await self.inner.journal(run_id)
+
+    async def runs(self, query: RunQuery) -> list[Run]:
+        """See `Store.runs`."""
+        return await self.inner.runs(query)
+
+    async def letters(self, query: LetterQuery) -> list[Letter]:
+        """See `Store.letters`."""
+        return await self.inner.letters(query)
+
+    # ── writing ─────────────────────────────────────────────────────────────────────────────────
+
+    def _later(self, what: str, write: Callable[[], Any], turn: Turn | None = None) -> asyncio.Future[Any]:
+        done: asyncio.Future[Any] = self.worker.loop.create_future()
+        self.worker.loop.call_later(WRITE, self._write, what, write, turn, done)
+        return done
+
+    def _write(self, what: str, write: Callable[[], Any], turn: Turn | None, done: asyncio.Future[Any]) -> None:
+        fate, worker = self._fate, self.worker
+        if done.cancelled():
+            return
+        fault = fate.pick(what, fate.kinds_of(faults.WRITES if worker.open else faults.LAST_WRITES))
+        if fault == "write_refused":
+            fate.tale.add(worker, f"{what} is not written", turn)
+            done.set_exception(StoreBusy("the store refuses the write. Try again."))
+            return
+        try:
+            value = write()
+        except StoreError as refused:
+            fate.tale.add(worker, f"{what} is refused: {refused}", turn)
+            done.set_exception(refused)
+            return
+        fate.tale.add(worker, f"{what} is durable", turn)
+        if fault == "fate_unknown":
+            done.set_exception(StoreError(_UNKNOWN))
+        elif fault == "crash_after_commit":
+            fate.team.kill(worker)
+        else:
+            done.set_result(value)
+            if fault == "cancel":
+                worker.cancel()
+            elif fault == "restart":
+                fate.team.restart(worker)
+
+
+def at_once(answer: Any) -> Any:
+    """What an inner store's coroutine or future says; it never has to wait."""
+    if isinstance(answer, asyncio.Future):
+        return answer.result()
+    try:
+        answer.send(None)
+    except StopIteration as done:
+        return done.value
+    raise RuntimeError("a store of a simulated world had to wait")

@@ -1,0 +1,46 @@
+"""A path through the worlds: what happens at each place where something can."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from amends.testing.explorer.faults import Kind
+
+
+class Deviation(NamedTuple):
+    """A fault: at the `place`th place that the world comes to, `kind` happens."""
+
+    place: int
+    kind: Kind
+
+
+Deviations: TypeAlias = tuple[Deviation, ...]
+
+
+class Path(Protocol):
+    """All that a search and a simulation know of each other."""
+
+    def pick(self, place: str, kinds: tuple[Kind, ...]) -> Kind:
+        """What happens at a place: one of `kinds`; the first is that nothing goes wrong."""
+        ...
+
+
+class OffThePath(Exception):
+    """The world did not come to the place where a fault should happen."""
+
+
+class Given(Path):
+    """A path on which the given faults happen, and none besides. `met` are the places that it came to."""
+
+    def __init__(self, deviations: Deviations) -> None:
+        self._given = dict(deviations)
+        self.met: list[tuple[str, tuple[Kind, ...]]] = []
+
+    def pick(self, place: str, kinds: tuple[Kind, ...]) -> Kind:
+        """See `Path`."""
+        kind = self._given.get(len(self.met), kinds[0]) if self._given else kinds[0]
+        self.met.append((place, kinds))
+        if kind not in kinds:
+            raise OffThePath(f"{kind!r} cannot happen at {place}")
+        return kind

@@ -1,0 +1,105 @@
+"""Plays worlds of one scenario, one after the other."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from amends.testing.explorer import outside, stores
+from amends.testing.explorer.path import Deviations, Given
+from amends.testing.explorer.probe import probed
+from amends.testing.explorer.rules import Breach, judged
+from amends.testing.explorer.simulation import Simulation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from amends.testing.explorer.ending import Ending
+    from amends.testing.explorer.faults import Kind
+    from amends.testing.explorer.path import Path
+    from amends.testing.explorer.scenario import Scenario
+
+SWEEP = 500
+"""Worlds between two collections of garbage; in between it is let lie, for speed."""
+
+SILENCE = logging.CRITICAL + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One world: the faults that befell it, the places where others could have, its ending, and what is wrong with it."""
+
+    deviations: Deviations
+    met: list[tuple[str, tuple[Kind, ...]]]
+    ending: Ending
+    breaches: list[Breach]
+
+
+class Player:
+    """Plays worlds. Made by `playing`, which sets the stage for as long as it lasts."""
+
+    def __init__(self, scenario: Scenario, witness: Callable[[Played], None]) -> None:
+        self.scenario = scenario
+        self.played = 0
+        self._witness = witness
+        self._now: Simulation | None = None
+
+    def play(self, path: Path) -> Ending:
+        """One world on a path.
+
+        Raises:
+            OffThePath: a given fault has no place in this world.
+            AmendsError: what `engine.start` says to the saga's input.
+        """
+        self.played += 1
+        if self.played % SWEEP == 0:
+            gc.collect()
+        house = stores.house(self.scenario.store)
+        try:
+            self._now = Simulation(self.scenario, path, house)
+            ending = self._now.run()
+        finally:
+            house.close()
+        if ending.refused is not None:
+            raise ending.refused
+        return ending
+
+    def follow(self, deviations: Deviations) -> Played:
+        """The world in which just these faults happen, judged."""
+        path = Given(deviations)
+        ending = self.play(path)
+        played = Played(deviations, path.met, ending, judged(ending))
+        if len(deviations) <= 1:
+            self._witness(played)
+        return played
+
+    def complain(self, rule: str, why: str) -> None:
+        """A rule is broken in the world that is being played."""
+        assert self._now is not None
+        self._now.breaks(rule, why)
+
+
+@contextmanager
+def playing(scenario: Scenario, witness: Callable[[Played], None]) -> Generator[Player]:
+    """While it lasts, the fakes stand in for their steps, the real world is out of reach, and the engine logs nothing.
+
+    `witness` is shown every world with at most one fault.
+    """
+    player = Player(scenario, witness)
+    log = logging.getLogger("amends")
+    level, collecting = log.level, gc.isenabled()
+    with ExitStack() as stack:
+        stack.enter_context(scenario.staged())
+        stack.enter_context(probed(scenario.saga, player.complain))
+        stack.enter_context(outside.out_of_reach())
+        log.setLevel(SILENCE)
+        gc.disable()
+        try:
+            yield player
+        finally:
+            log.setLevel(level)
+            if collecting:
+                gc.enable()

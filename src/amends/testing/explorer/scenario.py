@@ -1,0 +1,84 @@
+"""What is explored: a call of a saga, the world around it, and who else takes part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from amends.errors import DefinitionError
+from amends.model.saga import Saga
+from amends.testing.explorer import faults
+from amends.testing.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from amends.model.call import Call
+    from amends.stores.port import Letter
+    from amends.testing.fakes import Fake
+
+Act: TypeAlias = Literal["retry", "resolve", "abandon", "happened", "did not happen"]
+StoreKind: TypeAlias = Literal["memory", "sqlite"]
+
+
+class Condition(Protocol):
+    """What is expected of every world; see `expect.Expectation`."""
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        ...
+
+    def complaint(self, ending: Any) -> str | None:
+        """What is wrong with how a world ended, if anything."""
+        ...
+
+
+RUN = "explored"
+"""The id of the run that is explored."""
+
+
+def nobody(letter: Letter) -> Act | None:
+    """The default operator: dead letters stay open, which is an end."""
+    return None
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """See `explore` for what each of these means."""
+
+    call: Call[Any]
+    world: World = field(default_factory=World)
+    fakes: tuple[Fake, ...] = ()
+    expect: tuple[Condition, ...] = ()
+    tell: tuple[Any, ...] = ()
+    operator: Callable[[Letter], Act | None] = nobody
+    setup: Callable[[], object] | None = None
+    workers: int = 1
+    store: StoreKind = "memory"
+    kinds: frozenset[faults.Kind] = frozenset(faults.KINDS)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.call.target, Saga):
+            raise DefinitionError(f"explore(...) takes a call of a saga, not {self.call!r}.")
+        unknown = sorted(self.kinds - faults.KINDS.keys())
+        if unknown:
+            raise DefinitionError(f"there is no fault {unknown[0]!r}; the faults are {', '.join(faults.KINDS)}.")
+        if not 1 <= self.workers <= 8:
+            raise DefinitionError(f"explore(workers={self.workers!r}): 1 to 8.")
+
+    @property
+    def saga(self) -> Saga[..., Any]:
+        """The saga that is explored."""
+        assert isinstance(self.call.target, Saga)
+        return self.call.target
+
+    @contextmanager
+    def staged(self) -> Generator[None]:
+        """While it lasts, the fakes stand in for their steps."""
+        with ExitStack() as stack:
+            for fake in self.fakes:
+                stack.enter_context(fake.standing_in())
+            yield

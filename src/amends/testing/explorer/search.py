@@ -1,0 +1,204 @@
+"""Which worlds to play, and in which order: all with few faults first, or a sample, or what hypothesis thinks of."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import accumulate
+from random import Random
+from typing import TYPE_CHECKING, TypeAlias
+
+from amends.testing.explorer.path import Deviation, Deviations, OffThePath
+from amends.testing.explorer.player import Played
+from amends.testing.explorer.rules import judged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from amends.testing.explorer.faults import Kind
+    from amends.testing.explorer.player import Player
+
+Progress: TypeAlias = "Callable[[Tally], None]"
+
+LEAVES = frozenset({"restart", "duplicate"})
+"""Faults that leave the world as it would have been without: no second fault is tried after them, as after nothing."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an exploration has seen.
+
+    `sampled` lists levels not played in full: faults, worlds played, worlds in all. `elsewhere` says why the journals
+    could not be replayed in another process, if so.
+    """
+
+    worlds: int = 0
+    fired: Counter[Kind] = field(default_factory=Counter)
+    ends: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
+    levels: dict[int, int] = field(default_factory=dict)
+    sampled: list[tuple[int, int, int]] = field(default_factory=list)
+    found: Played | None = None
+    elsewhere: str = ""
+
+    def add(self, played: Played) -> None:
+        """Count one world."""
+        self.worlds += 1
+        self.levels[len(played.deviations)] = self.levels.get(len(played.deviations), 0) + 1
+        self.fired.update(deviation.kind for deviation in played.deviations)
+        self.ends[played.ending.state] += 1
+        self.asked.update({effect.step for effect in played.ending.effects})
+        if played.breaches and self.found is None:
+            self.found = played
+
+    def merge(self, other: Tally) -> None:
+        """Add what another shard has seen; the smaller finding wins."""
+        self.worlds += other.worlds
+        for mine, theirs in ((self.fired, other.fired), (self.ends, other.ends), (self.asked, other.asked)):
+            mine.update(theirs)
+        for faults, worlds in other.levels.items():
+            self.levels[faults] = self.levels.get(faults, 0) + worlds
+        self.sampled += other.sampled
+        if other.found and (self.found is None or _size(other.found) < _size(self.found)):
+            self.found = other.found
+
+
+class Level:
+    """All worlds with one more fault than the ones that were added; the earliest fault first."""
+
+    def __init__(self) -> None:
+        self._parents: list[tuple[Deviations, list[tuple[int, tuple[Kind, ...]]]]] = []
+        self._sizes: list[int] = []
+
+    def grow(self, played: Played) -> None:
+        """Add the worlds that have the faults of `played`, and one after the last of them."""
+        last = played.deviations[-1] if played.deviations else Deviation(-1, "")
+        if last.kind in LEAVES:
+            return
+        places = [(index, kinds[1:]) for index, (_, kinds) in enumerate(played.met) if index > last.place and kinds[1:]]
+        self._parents.append((played.deviations, places))
+        self._sizes.append(sum(len(kinds) for _, kinds in places))
+
+    def __len__(self) -> int:
+        return sum(self._sizes)
+
+    def all(self) -> Iterator[Deviations]:
+        """Each of the worlds."""
+        for deviations, places in self._parents:
+            for index, kinds in places:
+                for kind in kinds:
+                    yield (*deviations, Deviation(index, kind))
+
+    def some(self, number: int, luck: Random) -> Iterator[Deviations]:
+        """`number` of the worlds, drawn without bias, in their order."""
+        ends = list(accumulate(self._sizes))
+        for drawn in sorted(luck.sample(range(len(self)), number)):
+            parent = bisect(ends, drawn)
+            deviations, places = self._parents[parent]
+            left = drawn - (ends[parent] - self._sizes[parent])
+            for index, kinds in places:
+                if left < len(kinds):
+                    yield (*deviations, Deviation(index, kinds[left]))
+                    break
+                left -= len(kinds)
+
+
+def exhaustive(player: Player, *, faults: int, budget: int, shard: tuple[int, int] = (1, 1), progress: Progress) -> Tally:
+    """Every world with at most `faults` faults, fewest first; stops at the first that breaks a rule, which is the smallest.
+
+    A level that does not fit into what is left of the budget (in worlds) is sampled, and the tally says so. A shard `k/n`
+    plays every n-th of the worlds with one fault, and all that follow from them.
+    """
+    tally, luck, number = Tally(), Random(0), shard[0] - 1
+    level = _run(player, [()], tally, progress)
+    for depth in range(1, faults + 1):
+        if tally.found is not None:
+            break
+        room = budget - tally.worlds
+        worlds: Iterator[Deviations] = level.all()
+        if depth == 1 and shard[1] > 1:
+            worlds = (world for place, world in enumerate(worlds) if place % shard[1] == number)
+        elif len(level) > room:
+            tally.sampled.append((depth, max(0, room), len(level)))
+            worlds = level.some(max(0, room), luck)
+        level = _run(player, worlds, tally, progress)
+    return tally
+
+
+def _run(player: Player, worlds: Iterator[Deviations] | list[Deviations], tally: Tally, progress: Progress) -> Level:
+    following = Level()
+    for deviations in worlds:
+        played = player.follow(deviations)
+        tally.add(played)
+        progress(tally)
+        if played.breaches:
+            break
+        following.grow(played)
+    return following
+
+
+# ── by luck ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class Drawn:
+    """A path on which faults happen by chance: at each place with the odds given, as long as the faults last."""
+
+    def __init__(self, choose: Callable[[int], int], faults: int) -> None:
+        self._choose = choose
+        self._left = faults
+        self.met: list[tuple[str, tuple[Kind, ...]]] = []
+        self.deviations: list[Deviation] = []
+
+    def pick(self, place: str, kinds: tuple[Kind, ...]) -> Kind:
+        """See `Path`."""
+        chosen = self._choose(len(kinds)) if self._left else 0
+        if chosen:
+            self._left -= 1
+            self.deviations.append(Deviation(len(self.met), kinds[chosen]))
+        self.met.append((place, kinds))
+        return kinds[chosen]
+
+
+ODDS = 12
+"""At one place of so many a fault happens, when worlds are drawn by luck."""
+
+
+def random(player: Player, *, faults: int, budget: int, seed: int, progress: Progress) -> Tally:
+    """`budget` worlds with at most `faults` faults each, drawn by luck; a finding is shrunk."""
+    tally = Tally()
+    for number in range(budget):
+        luck = Random(f"{seed}/{number}")
+        path = Drawn(lambda most, luck=luck: luck.randrange(1, most) if luck.randrange(ODDS) == 0 else 0, faults)  # type: ignore[misc]
+        played = judge(player, path)
+        if played.breaches:
+            played = shrunk(player, played)
+        tally.add(played)
+        progress(tally)
+        if played.breaches:
+            break
+    return tally
+
+
+def shrunk(player: Player, found: Played) -> Played:
+    """The same breach with as few faults as can be: each is left out in turn, and again until none can be."""
+    rule = found.breaches[0].rule
+    for leave_out in range(len(found.deviations)):
+        fewer = (*found.deviations[:leave_out], *found.deviations[leave_out + 1 :])
+        try:
+            played = player.follow(fewer)
+        except OffThePath:
+            continue
+        if any(breach.rule == rule for breach in played.breaches):
+            return shrunk(player, played)
+    return found
+
+
+def judge(player: Player, path: Drawn) -> Played:
+    """The world that luck has drawn."""
+    ending = player.play(path)
+    return Played(tuple(path.deviations), path.met, ending, judged(ending))
+
+
+def _size(played: Played) -> tuple[int, Deviations]:
+    return len(played.deviations), played.deviations

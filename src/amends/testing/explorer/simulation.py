@@ -1,0 +1,193 @@
+"""One simulated world: workers, their journal, the services outside, and whatever goes wrong between them."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from amends.model import keys
+from amends.model.records import CLOSED
+from amends.stores.port import LetterQuery
+from amends.testing.clock import Clock, Loop
+from amends.testing.explorer import faults
+from amends.testing.explorer.ending import Ending
+from amends.testing.explorer.journal import WRITE, at_once
+from amends.testing.explorer.network import TRAVEL, Network
+from amends.testing.explorer.scenario import RUN
+from amends.testing.explorer.tale import Tale
+from amends.testing.explorer.team import Workforce
+from amends.testing.explorer.worker import EPOCH, LEASE
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from amends.engine.engine import Engine
+    from amends.errors import AmendsError
+    from amends.stores.port import Change, Letter
+    from amends.testing.explorer.fate import Actor
+    from amends.testing.explorer.faults import Kind
+    from amends.testing.explorer.path import Path
+    from amends.testing.explorer.scenario import Scenario
+    from amends.testing.explorer.stores import House
+
+HORIZON = 400 * 86_400.0
+"""Seconds of virtual time in which a world must come to its end."""
+
+MOST_CALLBACKS = 50_000
+"""Callbacks in which a world must come to its end: more is taken as going on for ever."""
+
+HOUR = 3600.0
+
+MOST_ACTS = 20
+"""Acts of the operator on dead letters in one world."""
+
+
+class Simulation:
+    """One world on one path (see `fate.Fate`). `run` plays it to its end."""
+
+    def __init__(self, scenario: Scenario, path: Path, house: House) -> None:
+        self.scenario = scenario
+        self.clock = Clock()
+        self.tale = Tale(self.clock)
+        self.refused: AmendsError | None = None
+        self.broken: list[tuple[str, str]] = []
+        self._path = path
+        self._house = house
+        self._hand = Loop(self.clock)
+        self.team = Workforce(self, house, self._hand)
+        self._network = Network(self)
+        self._draws = count(1)
+        self._driver: tuple[int, int] | None = None
+        self._acts = 0
+        self._begun = False
+        self._auditor = house.attach()
+        at_once(self._auditor.open("auditor", lease=LEASE))
+
+    def run(self) -> Ending:
+        """Play the world until nothing moves any more, and say how it ended."""
+        world = self.scenario.world
+        world.clear()
+        world.stage = self._network
+        try:
+            if self.scenario.setup is not None:
+                self.scenario.setup()
+            self.team.enlist()
+            for _ in range(self.scenario.workers - 1):
+                self.team.enlist(client=False)
+            quiet = self._play()
+            while quiet and self._stir():
+                quiet = self._play()
+            return self._ending(quiet)
+        finally:
+            world.stage = None
+            self.team.bury()
+
+    def _play(self) -> bool:
+        quiet = self.clock.run(horizon=HORIZON, most=MOST_CALLBACKS)
+        for error in self._hand.errors:
+            raise error.get("exception") or RuntimeError(str(error))
+        return quiet
+
+    def _stir(self) -> bool:
+        """When nothing moves: what was under way arrives, and the operator acts. False when that moves nothing either."""
+        if self._network.land():
+            return True
+        acts = [(letter, act) for letter in self._letters() if (act := self.scenario.operator(letter)) is not None]
+        if not acts or self._acts >= MOST_ACTS:
+            return False
+        worker = self.team.open
+        assert worker is not None, "a world that has come to rest has a worker"
+        self._network.mend()
+        for letter, act in acts:
+            self._acts += 1
+            worker.act(partial(_act, letter=letter, act=act))
+            self.tale.add(None, f"the operator acts on dead letter {letter.id}: {act}")
+        return True
+
+    def _ending(self, quiet: bool) -> Ending:
+        auditor = self._auditor
+        row = at_once(auditor.run(RUN))
+        errors = [error for worker in self.team for error in worker.loop.errors]
+        return Ending(
+            scenario=self.scenario,
+            row=row,
+            turns=at_once(auditor.journal(RUN)) if row else [],
+            letters=at_once(auditor.letters(LetterQuery(open=None, run_id=RUN))),
+            effects=list(self.scenario.world.effects),
+            broken=[*self.broken, *(("no_stray_error", str(error.get("exception") or error)) for error in errors)],
+            events=self.tale.events,
+            quiet=quiet,
+            refused=self.refused,
+        )
+
+    def _letters(self) -> list[Letter]:
+        letters: list[Letter] = at_once(self._auditor.letters(LetterQuery(run_id=RUN)))
+        return letters
+
+    # ── what the parts of the world ask of it: see `fate.Fate` ──────────────────────────────────
+
+    def pick(self, place: str, kinds: tuple[Kind, ...]) -> Kind:
+        """See `Fate`."""
+        kind = self._path.pick(place, kinds) if len(kinds) > 1 else faults.NOTHING
+        if kind:
+            self.tale.fault(kind, place)
+        return kind
+
+    def kinds_of(self, table: Collection[Kind]) -> tuple[Kind, ...]:
+        """See `Fate`."""
+        return (faults.NOTHING, *(kind for kind in table if kind in self.scenario.kinds))
+
+    def luck(self, size: int) -> bytes:
+        """See `Fate`."""
+        return keys.luck(b"explored", next(self._draws))[:size]
+
+    def drives(self, epoch: int, worker: Actor) -> None:
+        """See `Fate`."""
+        self._driver = epoch, worker.number
+        if not self._begun:
+            self._begun = True
+            for message in self.scenario.tell:
+                late = self.pick(f"message {type(message).__name__}", self.kinds_of(faults.MESSAGES))
+                self._hand.call_later(HOUR if late else TRAVEL, self._send, message, asyncio.Event())
+
+    def accepted(self, change: Change, worker: Actor) -> None:
+        """See `Fate`."""
+        if self._driver != (change.epoch, worker.number):
+            self.breaks("fenced", f"the store accepted a turn of worker {worker.number} at epoch {change.epoch}")
+        if change.release:
+            if change.state not in CLOSED and change.next_at is not None:
+                self.team.look_at(change.next_at - EPOCH + WRITE)
+            self.team.look_at(self.clock.now + 2 * WRITE)
+
+    def journaled(self, key: str) -> bool:
+        """See `Fate`."""
+        needle = key.encode()
+        return any(needle in body for body in self._house.bodies(RUN))
+
+    def breaks(self, rule: str, why: str) -> None:
+        """See `Fate`."""
+        self.broken.append((rule, why))
+
+    def _send(self, message: Any, arrived: asyncio.Event) -> None:
+        """Tell the run a message, through whichever worker there is, until it is durable."""
+        if arrived.is_set():
+            return
+        worker = self.team.open
+        if worker is not None:
+            self.tale.add(None, f"the run is told {message!r}")
+            worker.act(lambda engine: engine.tell(RUN, message, by="somebody"), arrived.set)
+        self._hand.call_later(1.0, self._send, message, arrived)
+
+
+async def _act(engine: Engine, letter: Letter, act: str) -> None:
+    dlq, by = engine.dlq, "operator"
+    if act == "retry":
+        await dlq.retry(letter.id, by=by)
+    elif act == "resolve":
+        await dlq.resolve(letter.id, by=by, note="done by hand")
+    elif act == "abandon":
+        await dlq.abandon(letter.id, by=by, note="not worth it")
+    else:
+        await dlq.answer(letter.id, happened=act == "happened", by=by)

@@ -1,0 +1,39 @@
+"""The vacuity gate: an exploration in which nothing happened proves nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from amends.errors import Vacuous
+from amends.testing.explorer import report
+from amends.testing.explorer.faults import CALLS, KINDS
+
+if TYPE_CHECKING:
+    from amends.model.records import State
+    from amends.testing.explorer.scenario import Scenario
+    from amends.testing.explorer.search import Tally
+
+ALWAYS = ("crash_after_commit", "fate_unknown", "write_refused", "cancel", "refused", "answer_lost", "crash_after_effect")
+"""Faults that every saga can meet that touches the outside world; these must occur when none are named."""
+
+_NO_OUTSIDE = (
+    " No step met the outside world where they could. Let steps use a service of a World, or fake(...) them; or name the "
+    "faults that you mean: kinds=(...)."
+)
+
+
+def demand_substance(scenario: Scenario, tally: Tally, reaches: tuple[State, ...], faults: int) -> None:
+    """Check that every fault and every end that was asked for has occurred, and every fake was called; or raise `Vacuous`."""
+    for state in reaches:
+        if not tally.ends[state]:
+            raise Vacuous(f"no world ended {state!r}, though reaches= asks for it.\n{report.summary(tally)}")
+    for fake in scenario.fakes:
+        if not tally.asked[fake.step.name]:
+            raise Vacuous(f"step {fake.step.name!r} has a fake and never took effect: drop the fake, or call the step.")
+    if faults == 0:
+        return
+    wanted = ALWAYS if scenario.kinds == frozenset(KINDS) else sorted(scenario.kinds)
+    silent = [kind for kind in wanted if not tally.fired[kind]]
+    if silent:
+        outside = _NO_OUTSIDE if all(kind in CALLS for kind in silent) else ""
+        raise Vacuous(f"these faults never occurred: {', '.join(silent)}.{outside}\n{report.summary(tally)}")

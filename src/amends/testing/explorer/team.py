@@ -1,0 +1,103 @@
+"""The workers of a simulated world: they are killed, stand still, are shut down, and others take their place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from amends.testing.clock import Loop
+from amends.testing.explorer.journal import WRITE, Journal
+from amends.testing.explorer.worker import LEASE, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from amends.testing.explorer.fate import Actor, Fate
+    from amends.testing.explorer.stores import House
+
+PAUSE = 3 * LEASE
+"""Seconds that a worker stands still as a zombie."""
+
+RESTART = 0.1
+"""Seconds until a worker that is gone has a successor."""
+
+
+class Workforce:
+    """Implements `fate.Team`."""
+
+    def __init__(self, fate: Fate, house: House, hand: Loop) -> None:
+        self._fate = fate
+        self._house = house
+        self._hand = hand
+        self._workers: list[Worker] = []
+        self._stores: list[Journal] = []
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(self._workers)
+
+    @property
+    def open(self) -> Worker | None:
+        """A worker whose engine can be used, if there is one now."""
+        return next((worker for worker in self._workers if worker.open), None)
+
+    def enlist(self, *, client: bool = True) -> None:
+        """Start a worker; with `client`, one that also starts the run."""
+        journal = Journal(self._fate, self._house.attach())
+        journal.worker = worker = Worker(self._fate, len(self._workers), journal, client=client)
+        self._workers.append(worker)
+        self._stores.append(journal)
+
+    def bury(self) -> None:
+        """Free what the workers hold, once their world has been judged."""
+        for worker in self._workers:
+            worker.loop.bury()
+
+    def on(self, loop: Loop) -> Actor:
+        """See `Team`."""
+        return next(worker for worker in self._workers if worker.loop is loop)
+
+    def kill(self, worker: Actor) -> None:
+        """See `Team`."""
+        worker.loop.kill()
+        self._house.silence(self._stores[worker.number].inner)
+        self._fate.tale.add(worker, "is dead")
+        self._hand.call_later(RESTART, self.enlist)
+        self._look_soon()
+
+    def freeze(self, worker: Actor) -> None:
+        """See `Team`."""
+        worker.loop.freeze()
+        self._hand.call_later(LEASE, self._replace, worker)
+        self._hand.call_later(PAUSE, self._thaw, worker)
+
+    def restart(self, worker: Actor) -> None:
+        """See `Team`."""
+
+        def closed(_: object) -> None:
+            worker.loop.kill()
+            self._hand.call_later(RESTART, self.enlist)
+
+        self._workers[worker.number].close().add_done_callback(closed)
+
+    def look_at(self, when: float) -> None:
+        """See `Team`."""
+        self._hand.call_at(max(when, self._fate.clock.now), self._look)
+
+    def _look_soon(self) -> None:
+        self.look_at(self._fate.clock.now + 2 * WRITE)
+
+    def _replace(self, worker: Actor) -> None:
+        """A worker has stood still for longer than its lease: the others take it for dead."""
+        self._house.silence(self._stores[worker.number].inner)
+        if not any(each.alive for each in self._workers):
+            self.enlist(client=False)
+        self._look_soon()
+
+    def _thaw(self, worker: Actor) -> None:
+        self._house.revive(self._stores[worker.number].inner)
+        self._fate.tale.add(worker, "goes on, as if no time had passed")
+        worker.loop.thaw()
+        self._look_soon()
+
+    def _look(self) -> None:
+        for worker in self._workers:
+            worker.look()

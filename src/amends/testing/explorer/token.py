@@ -1,0 +1,68 @@
+"""Tokens that replay one world: they name its faults by place, and tell when the saga is not the one they were made for."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from amends.errors import StaleToken
+from amends.testing.explorer.faults import KINDS
+from amends.testing.explorer.path import Deviation, Deviations, OffThePath
+
+if TYPE_CHECKING:
+    from amends.testing.explorer.player import Played, Player
+
+FORMAT = "1"
+
+
+def token_of(played: Played, saga: str) -> str:
+    """`1.SAGA.PRINT.PLACE-FAULT.PLACE-FAULT…`; the print is a hash of the places up to the last fault."""
+    faults = [f"{deviation.place}-{deviation.kind}" for deviation in played.deviations]
+    return ".".join([FORMAT, saga, _print(played), *faults])
+
+
+def replayed(token: str, player: Player) -> Played:
+    """The world that a token names.
+
+    Raises:
+        StaleToken: it is no token, or of another saga, or of another version of this one.
+    """
+    deviations, saga, mark = _parse(token)
+    mine = player.scenario.saga.name
+    if saga != mine:
+        raise StaleToken(f"this token is of saga {saga!r}, and {mine!r} is explored here.")
+    try:
+        played = player.follow(deviations)
+    except OffThePath as off:
+        raise StaleToken(_CHANGED.format(f"{off}")) from off
+    if _print(played) != mark:
+        raise StaleToken(_CHANGED.format("the run comes to other places on its way to the faults"))
+    return played
+
+
+_CHANGED = (
+    "this token was made for another version of the saga, its steps or its world: {}. "
+    "Explore again: if the defect is still there, it has a new token."
+)
+
+
+def _print(played: Played) -> str:
+    last = max((deviation.place for deviation in played.deviations), default=-1)
+    hasher = blake2b(digest_size=4)
+    for place, kinds in played.met[: last + 1]:
+        hasher.update(f"{place}|{','.join(kinds)}\n".encode())
+    return hasher.hexdigest()
+
+
+def _parse(token: str) -> tuple[Deviations, str, str]:
+    version, _, rest = token.partition(".")
+    saga, *parts = rest.split(".")
+    if version != FORMAT or not parts:
+        raise StaleToken(f"{token!r} is no token of this version of amends; tokens begin with {FORMAT!r} and name the saga.")
+    deviations: list[Deviation] = []
+    for part in parts[1:]:
+        index, _, kind = part.partition("-")
+        if not index.isdecimal() or kind not in KINDS:
+            raise StaleToken(f"{token!r} names no fault by {part!r}.")
+        deviations.append(Deviation(int(index), kind))
+    return tuple(deviations), saga, parts[0]

@@ -1,0 +1,117 @@
+"""A worker of a simulated world: an engine as it ships, in an event loop of its own, that can be killed or stand still."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from amends.engine.engine import Engine
+from amends.errors import AmendsError, RunClosed, StoreError, UnknownRun
+from amends.testing.clock import Loop, Pace
+from amends.testing.explorer.inline import Inline
+from amends.testing.explorer.scenario import RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from amends.model.effect import Effect
+    from amends.stores.port import Store
+    from amends.testing.explorer.fate import Fate
+
+EPOCH = 1_767_225_600.0
+"""The instant at which every world begins: 2026-01-01 in UTC."""
+
+LEASE = 15.0
+"""Seconds without a sign of life after which a worker may lose its runs."""
+
+NEVER = 1e12
+"""Seconds between polls: a simulated worker looks when there is something to see, however long that takes."""
+
+
+class Worker:
+    """One process. With `client`, it also starts the run, again after every crash, as users are told to."""
+
+    def __init__(self, fate: Fate, number: int, store: Store, *, client: bool) -> None:
+        self.number = number
+        self.loop = Loop(fate.clock)
+        self._fate = fate
+        self._client = client
+        self.engine = Engine(
+            store,
+            sagas=[fate.scenario.saga],
+            namespace="explored",
+            lease=LEASE,
+            poll=NEVER,
+            wall=lambda: EPOCH + fate.clock.now,
+            luck=fate.luck,
+        )
+        self.loop.create_task(self._live())
+
+    def __repr__(self) -> str:
+        return f"worker {self.number}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs now."""
+        return self.loop.pace is Pace.RUNS
+
+    @property
+    def open(self) -> bool:
+        """Whether its engine is open."""
+        return self.alive and self.engine._open is not None
+
+    async def _live(self) -> None:
+        await self.engine.__aenter__()
+        crew = self.engine._crew
+        crew.threads = Inline()  # type: ignore[assignment]
+        while self._client:
+            try:
+                await self.engine.start(self._fate.scenario.call, id=RUN)
+            except StoreError:
+                await asyncio.sleep(1)
+            except AmendsError as refused:
+                self._fate.refused = refused
+                return
+            else:
+                return
+
+    def look(self) -> None:
+        """Look for work, as the poll would."""
+        crew = self.engine._open if self.alive else None
+        if crew is not None:
+            crew.wake.set()
+
+    def close(self) -> asyncio.Task[Any]:
+        """Shut down in order."""
+        return self.loop.create_task(self.engine.__aexit__(None, None, None))
+
+    def act(self, does: Callable[[Engine], Coroutine[Any, Any, Any]], done: Callable[[], None] | None = None) -> None:
+        """Let somebody use this worker's engine from outside of any run."""
+
+        async def acting() -> None:
+            try:
+                await does(self.engine)
+            except (RunClosed, UnknownRun):
+                pass  # it ended in the meantime, or never began: there is nothing to ask of it
+            if done is not None:
+                done()
+
+        self.loop.create_task(acting())
+
+    def cancel(self) -> None:
+        """Let somebody cancel the run."""
+        self.act(lambda engine: engine.cancel(RUN, by="operator", reason="explored"))
+
+    def effect(self, key: str | None) -> Effect | None:
+        """The effect with this key, if this worker drives its run now."""
+        runner = self._runner()
+        return None if runner is None else next((each for each in runner.machine.effects.values() if each.key == key), None)
+
+    def in_flight(self) -> int:
+        """How many calls are under way."""
+        runner = self._runner()
+        return 0 if runner is None else len(runner._flights)
+
+    def _runner(self) -> Any:
+        crew = self.engine._open
+        return None if crew is None else crew.runners.get(RUN)

@@ -1,0 +1,266 @@
+"""The outside world of an exploration: services that take effect by key, and the ledger of what they really did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Literal, Protocol, TypeAlias
+
+from amends.engine.current import Current, _current
+from amends.errors import DefinitionError
+
+Verb: TypeAlias = Literal["do", "undo", "check"]
+
+
+class Refused(Exception):
+    """A service's definite no: nothing was done, and asking again gives the same answer."""
+
+
+class Unavailable(Exception):
+    """A service's "not now": nothing was done, and asking again may help."""
+
+
+@dataclass(slots=True)
+class Ask:
+    """One request to a service. `behalf` is the key of the step that it is made for, `target` which of its functions asks."""
+
+    service: Service
+    verb: Verb
+    what: str
+    key: str
+    receipt: str | None = None
+    answer: Any = None
+    current: Current | None = None
+
+    @property
+    def behalf(self) -> str | None:
+        """The idempotency key of the step, as the engine knows it, whatever key was used here."""
+        return self.current.forward.key if self.current else None
+
+    @property
+    def step(self) -> str:
+        """The step's name, or empty outside of one."""
+        return self.current.step if self.current else ""
+
+    @property
+    def target(self) -> Literal["step", "undo", "check"]:
+        """Which of the step's functions asks."""
+        if self.verb == "check":
+            return "check"
+        in_undo = self.current is not None and self.current.key != self.current.forward.key
+        return "undo" if in_undo or self.verb == "undo" else "step"
+
+    def apply(self) -> Any:
+        """Let the request arrive: the service does what is asked, and answers or refuses."""
+        return self.service.arrived(self)
+
+
+@dataclass(slots=True)
+class Effect:
+    """One thing that a service did. `net` is 1 while it stands, 0 once undone; anything else is wrong."""
+
+    service: str
+    what: str
+    key: str
+    behalf: str | None
+    step: str
+    receipt: str
+    answer: Any
+    net: int = 1
+    undo_keys: set[str] = field(default_factory=set)
+
+    def __str__(self) -> str:
+        stands = {1: "stands", 0: "was undone"}.get(self.net, f"counts {self.net}")
+        return f"{self.service}: {self.what} ({self.receipt}) {stands}"
+
+
+class Stage(Protocol):
+    """Carries requests to the services, and may lose, repeat or delay them on the way."""
+
+    async def carry(self, ask: Ask) -> Any:
+        """Bring a request to its service, and its answer back."""
+        ...
+
+    def doubled(self, effect: Effect) -> None:
+        """A service was made to take effect a second time for one step."""
+        ...
+
+
+class World:
+    """Everything outside of the process that a saga can touch; it begins anew with every world that is explored."""
+
+    def __init__(self) -> None:
+        self.services: dict[str, Service] = {}
+        self.effects: list[Effect] = []
+        self.stage: Stage | None = None
+        self._receipts = count(1)
+
+    def service(
+        self,
+        name: str,
+        *,
+        idempotent: bool = True,
+        remembers: bool = True,
+        cancels_by_key: bool = True,
+        refunds: bool = False,
+        slow: float = 0.0,
+        refusal: type[Exception] = Refused,
+        unavailable: type[Exception] = Unavailable,
+    ) -> Service:
+        """Add a service.
+
+        Args:
+            name: as the stories and the ledger show it.
+            idempotent: a key takes effect once, and asking again gives the first answer. False: every request takes effect.
+            remembers: a key that was cancelled is refused when its request arrives later. False: it takes effect then.
+            cancels_by_key: `undo(key=...)` works. False: an undo needs the receipt, and is refused without.
+            refunds: an undo is an act of its own, told apart by its own key, as a bank transfer back is; two of them undo
+                twice. False: what is undone is undone, however often it is asked.
+            slow: seconds that an answer takes, after the effect.
+            refusal: what is raised for a definite no.
+            unavailable: what is raised for "not now".
+
+        Raises:
+            DefinitionError: the name is taken.
+        """
+        if name in self.services:
+            raise DefinitionError(f"this World has a service {name!r} already.")
+        options = Habits(idempotent, remembers, cancels_by_key, refunds, slow)
+        made = self.services[name] = Service(self, name, options, refusal, unavailable)
+        return made
+
+    def clear(self) -> None:
+        """Forget everything that happened."""
+        self.effects.clear()
+        self._receipts = count(1)
+        for service in self.services.values():
+            service.clear()
+
+    def receipt(self, service: str) -> str:
+        """The next receipt."""
+        return f"{service}-{next(self._receipts)}"
+
+    def standing(self) -> list[Effect]:
+        """The effects that are not undone."""
+        return [effect for effect in self.effects if effect.net]
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a service behaves; see `World.service`."""
+
+    idempotent: bool
+    remembers: bool
+    cancels_by_key: bool
+    refunds: bool
+    slow: float
+
+
+class Service:
+    """One service of a World. Await its operations in steps, undos and checks."""
+
+    def __init__(
+        self, world: World, name: str, habits: Habits, refusal: type[Exception], unavailable: type[Exception]
+    ) -> None:
+        self.name = name
+        self.habits = habits
+        self.refusal = refusal
+        self.unavailable = unavailable
+        self._world = world
+        self.clear()
+
+    def __repr__(self) -> str:
+        return f"<service {self.name}>"
+
+    async def do(self, what: str, answer: Any = None, *, key: str | None = None) -> Any:
+        """Take effect.
+
+        Args:
+            what: names the effect in stories and in the ledger.
+            answer: what to answer; the receipt if it is None.
+            key: the idempotency key; `current().key` if it is None.
+
+        Returns:
+            the answer; the first one, when the key was used before and the service is idempotent.
+        """
+        return await self._ask("do", what, key, answer=answer)
+
+    async def undo(self, receipt: str | None = None, *, key: str | None = None, undo_key: str | None = None) -> None:
+        """Undo an effect, found by its receipt or by the key with which it was asked for.
+
+        Args:
+            receipt: what `do` answered, when it was given no other answer.
+            key: the idempotency key of the effect; `current().forward.key` if neither is given.
+            undo_key: the idempotency key of the undo itself, for a service that refunds; `current().key` if it is None.
+        """
+        running = _current.get()
+        if receipt is None and key is None:
+            key = running.forward.key if running else ""
+        own = undo_key or (running.key if running else "")
+        await self._ask("undo", "undo", key or "", receipt=receipt, answer=own)
+
+    async def check(self, *, key: str | None = None) -> Any:
+        """The answer that `do` gave for a key, if the effect stands; else None."""
+        return await self._ask("check", "check", key)
+
+    async def _ask(self, verb: Verb, what: str, key: str | None, *, receipt: str | None = None, answer: Any = None) -> Any:
+        running = _current.get()
+        if key is None:
+            key = (running.forward.key if verb == "check" else running.key) if running else ""
+        ask = Ask(self, verb, what, key, receipt, answer, running)
+        return await self._world.stage.carry(ask) if self._world.stage else ask.apply()
+
+    # ── what happens when a request arrives ─────────────────────────────────────────────────────
+
+    def clear(self) -> None:
+        """Forget everything that happened."""
+        self._by_key: dict[str, Effect] = {}
+        self._by_receipt: dict[str, Effect] = {}
+        self._cancelled: set[str] = set()
+
+    def arrived(self, ask: Ask) -> Any:
+        """Do what is asked, and answer; raises the service's refusal."""
+        if ask.verb == "check":
+            found = self._by_key.get(ask.key)
+            return found.answer if found is not None and found.net > 0 else None
+        return self._done(ask) if ask.verb == "do" else self._undone(ask)
+
+    def _done(self, ask: Ask) -> Any:
+        if ask.key in self._cancelled:
+            raise self.refusal(f"{self.name}: {ask.what} was cancelled before it arrived")
+        known = self._by_key.get(ask.key) if self.habits.idempotent and ask.key else None
+        if known is not None and known.net > 0:
+            return known.answer
+        receipt = self._world.receipt(self.name)
+        answer = receipt if ask.answer is None else ask.answer
+        made = Effect(self.name, ask.what, ask.key, ask.behalf, ask.step, receipt, answer)
+        standing = [each for each in self._world.effects if each.net > 0 and _same(each, made)]
+        self._world.effects.append(made)
+        self._by_key[ask.key] = self._by_receipt[receipt] = made
+        if standing and self._world.stage is not None:
+            self._world.stage.doubled(made)
+        return answer
+
+    def _undone(self, ask: Ask) -> None:
+        if ask.receipt is None and not self.habits.cancels_by_key:
+            raise self.refusal(f"{self.name} cannot cancel by key; give it the receipt")
+        found = self._by_key.get(ask.key) if ask.receipt is None else self._by_receipt.get(ask.receipt)
+        key = ask.key if found is None else found.key
+        if self.habits.remembers and key:
+            self._cancelled.add(key)
+        if found is None:
+            if ask.receipt is not None:
+                raise self.refusal(f"{self.name} knows no receipt {ask.receipt!r}")
+            return
+        if self.habits.refunds:
+            found.net -= ask.answer not in found.undo_keys
+            found.undo_keys.add(ask.answer)
+        else:
+            found.net = 0
+
+
+def _same(one: Effect, other: Effect) -> bool:
+    """Whether two effects do the same thing for the same step of the same run."""
+    if one.behalf is None:
+        return (one.service, one.key) == (other.service, other.key) and bool(one.key)
+    return (one.service, one.what, one.behalf) == (other.service, other.what, other.behalf)

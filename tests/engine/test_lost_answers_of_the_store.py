@@ -1,0 +1,62 @@
+"""What the store gave to a worker that never heard of it is found again: its answer to a create or a claim was lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from amends import Engine, StoreError
+from amends.stores.memory import MemoryStore, Shelf
+from amends.stores.port import Run, Turn
+from tests.model import shop
+
+LOST = "written, and nobody heard of it"
+
+
+class Forgetful(MemoryStore):
+    """Does what it is asked to, and says once that it failed."""
+
+    def __init__(self, shelf: Shelf, what: str) -> None:
+        super().__init__(shelf)
+        self._what = what
+
+    def _forget(self, what: str) -> None:
+        if what == self._what:
+            self._what = ""
+            raise StoreError(LOST)
+
+    async def create(self, run: Run, first: Turn | None) -> Run:
+        there = await super().create(run, first)
+        self._forget("create")
+        return there
+
+    async def claim(self, sagas: Sequence[str], *, now: float, limit: int) -> list[Run]:
+        rows = await super().claim(sagas, now=now, limit=limit)
+        if rows:
+            self._forget("claim")
+        return rows
+
+
+def test_a_run_whose_start_was_written_unheard_comes_to_its_end() -> None:
+    async def main() -> None:
+        async with Engine(Forgetful(Shelf(), "create"), sagas=[shop.order], poll=0.01) as engine:
+            with pytest.raises(StoreError, match=LOST):
+                await engine.start(shop.order("a", "ok"), id="o")
+            assert await engine.run(shop.order("a", "ok"), id="o") == "hold-a-1/ch-ok"
+            assert [row.state for row in await engine.list()] == ["completed"]
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_runs_that_were_claimed_unheard_are_driven() -> None:
+    shelf = Shelf()
+
+    async def main() -> None:
+        async with Engine(MemoryStore(shelf), sagas=[shop.order], drive=False) as client:
+            await client.start(shop.order("a", "ok"), id="o")
+            async with Engine(Forgetful(shelf, "claim"), sagas=[shop.order], poll=0.01):
+                assert await client.get("o").result() == "hold-a-1/ch-ok"
+
+    asyncio.run(asyncio.wait_for(main(), 10))
