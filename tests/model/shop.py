@@ -92,6 +92,25 @@ async def find_fax(text: str) -> str | None:
     return None
 
 
+@step(retry=Retry(attempts=1))
+async def lodge(room: str) -> str:
+    return room
+
+
+@lodge.undo
+async def unlodge(booking: str | None) -> None: ...
+
+
+@lodge.check
+async def find_lodging(room: str) -> str | None:
+    return None
+
+
+@saga
+async def lodges(room: str) -> str:
+    return await lodge(room)
+
+
 @saga
 async def faxes(text: str) -> str:
     return await fax(text)

@@ -96,6 +96,16 @@ def test_a_check_that_finds_nothing_means_it_did_not_happen() -> None:
     assert world.machine.state == "compensated"
 
 
+def test_after_a_check_that_finds_nothing_a_tolerant_undo_cancels_what_may_still_be_on_its_way() -> None:
+    world = World(shop.lodges("r"))
+    world.start()
+    assert names(world.broke(1, "in_doubt")) == ["CheckWanted"]
+    assert names(world.tell(r.Checked(world.now, 1, 1, False, r.NULL))) == ["UndoWanted"]
+    assert world.machine.effects[1].in_doubt and world.machine.effects[1].result is None
+    assert names(world.undone(1)) == ["RollbackBegan", "Ended"]
+    assert world.machine.state == "compensated"
+
+
 def test_without_a_check_a_tolerant_undo_cancels_by_key_before_the_body_goes_another_way() -> None:
     world = World(shop.rooms("x"))
     world.start()

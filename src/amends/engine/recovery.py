@@ -36,7 +36,8 @@ class Recovery:
         self._crew = crew
         self._poll = poll
         crew.adopt = self._adopt_soon
-        self._coming: dict[str, asyncio.Task[None]] = {}
+        self._coming: dict[str, Run] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def watch(self) -> None:
         """Go on for as long as the engine is open."""
@@ -87,29 +88,46 @@ class Recovery:
                 self._adopt_soon(row)
 
     def _adopt_soon(self, row: Run, delay: float = 0.0) -> None:
-        if not self._crew.pausing and row.id not in self._coming:
-            task = self._coming[row.id] = self._crew.loop.create_task(self._adopt(row, delay))
-            task.add_done_callback(lambda _: self._coming.pop(row.id, None))
+        """Bring a run back; of two claims of one run the later counts, whichever is heard of first."""
+        known = self._coming.get(row.id)
+        if self._crew.pausing or (known is not None and known.epoch >= row.epoch):
+            return
+        self._coming[row.id] = row
+        if known is None:
+            task = self._crew.loop.create_task(self._adopt(row.id, delay))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _adopt(self, row: Run, delay: float) -> None:
+    async def _adopt(self, run_id: str, delay: float) -> None:
         """Bring a run back by replay, and drive it on; whatever comes in between, it is not forgotten."""
-        while not self._crew.pausing:
+        while True:
             await asyncio.sleep(delay)
-            delay = STUMBLE
+            row, again, delay = self._coming[run_id], delay > 0, STUMBLE
             try:
-                await self._bring_back(row)
+                await self._bring_back(await self._as_it_is(row) if again else row)
             except LeaseLost:
-                log.info("run %s was taken over by another worker", row.id)
-                return
+                log.info("run %s was taken over by another worker", run_id)
             except StoreError as error:
-                log.error("run %s could not be taken up, and is tried again: %s", row.id, error)
+                log.error("run %s could not be taken up, and is tried again: %s", run_id, error)
+                continue
             except Exception:  # whatever it is, the run is tried again
-                log.exception("run %s could not be taken up, and is tried again", row.id)
-            else:
+                log.exception("run %s could not be taken up, and is tried again", run_id)
+                continue
+            if self._coming[run_id] is row:
+                del self._coming[run_id]
                 return
+
+    async def _as_it_is(self, row: Run) -> Run:
+        """The row again: what is known of it is from before a write whose fate may be unknown."""
+        fresh = await self._crew.store.run(row.id)
+        if fresh is None or (fresh.owner, fresh.epoch) != (self._crew.worker, row.epoch):
+            raise LeaseLost(f"run {row.id!r} is not driven by this worker any more; epoch {row.epoch} is over.")
+        return fresh
 
     async def _bring_back(self, row: Run) -> None:
         crew = self._crew
+        if crew.pausing or ((driver := crew.runners.get(row.id)) is not None and driver.row.epoch >= row.epoch):
+            return
         try:
             turns = await crew.store.journal(row.id)
         except JournalDamaged as damaged:

@@ -268,7 +268,8 @@ class Runner:
 
     def _leave(self) -> None:
         self._gone = True
-        self._crew.runners.pop(self.row.id, None)
+        if self._crew.runners.get(self.row.id) is self:
+            del self._crew.runners[self.row.id]
         self._inbox.clear()
         if self._alarm is not None:
             self._alarm.cancel()

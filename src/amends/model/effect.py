@@ -6,6 +6,7 @@ happened and is refused. The rules are those of docs/sagas.md:
 * a lost answer leaves the step in doubt, and a later refusal does not clear that;
 * a step in doubt is called again with the same key while attempts last, then checked, then cancelled by key by a
   tolerant undo, and else becomes a dead letter: it is never taken as "did not happen";
+* a check that finds nothing cannot see a request that is still on its way, so a tolerant undo cancels its key too;
 * an undo that fails for good becomes a dead letter, and holds up nothing else.
 """
 
@@ -210,6 +211,9 @@ class Effect:
             self.phase, self.result = Phase.DONE, fact.result
         elif self._may_call_again() and self._calls_left():
             yield from self._call_again()
+        elif self.step.tolerant and self.step.options.on_rollback == "undo":
+            self.in_doubt = True  # the request may still be on its way: its key is cancelled before it arrives
+            yield from self.undo()
         else:
             self.phase = Phase.FAILED
 

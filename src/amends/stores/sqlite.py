@@ -183,7 +183,7 @@ class SQLiteStore:
 
     async def claim(self, sagas: Sequence[str], *, now: float, limit: int) -> list[Run]:
         """See `Store.claim`."""
-        self._open_writer()
+        self._demand_open()
         if limit <= 0 or not await self._read(lambda db: self._roster.has_work(db, sagas, now)):
             return []
         rows = await self._write(lambda db: self._roster.take(db, sagas, now, limit, _RUN))
@@ -242,8 +242,7 @@ class SQLiteStore:
         return result
 
     async def _read(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        if self._writer is None:
-            raise EngineClosed("the store is not open.")
+        self._demand_open()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reading, job, self._reader)
         except (sqlite3.Error, OverflowError) as error:
@@ -252,9 +251,13 @@ class SQLiteStore:
     def _explain(self, error: BaseException) -> AmendsError:
         return explain(error, self._path)
 
-    def _open_writer(self) -> Writer:
+    def _demand_open(self) -> None:
         if self._writer is None:
             raise EngineClosed("the store is not open.")
+
+    def _open_writer(self) -> Writer:
+        self._demand_open()
+        assert self._writer is not None
         return self._writer
 
 

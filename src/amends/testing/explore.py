@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from amends.errors import RuleBroken
 from amends.testing.explorer import report
 from amends.testing.explorer.elsewhere import Elsewhere
-from amends.testing.explorer.faults import KINDS
 from amends.testing.explorer.plan import Plan
 from amends.testing.explorer.player import playing
 from amends.testing.explorer.rules import Breach
@@ -79,6 +78,7 @@ def explore(
     workers: int = 1,
     store: StoreKind = "memory",
     kinds: Iterable[str] | None = None,
+    without: Iterable[str] = (),
     faults: int = 2,
     strategy: Strategy = "exhaustive",
     budget: int = 20_000,
@@ -94,7 +94,7 @@ def explore(
     The engine, the machine and the store are the ones that ship; the clock is virtual, and nothing leaves the process.
 
     Args:
-        what: a call of a saga, `place_order(order)`; or a `Scenario`, which holds the arguments from `world` to `kinds`.
+        what: a call of a saga, `place_order(order)`; or a `Scenario`, which holds the arguments from `world` to `without`.
         world: the services that the saga's steps use.
         fakes: stand-ins for steps that would reach the real world; see `fake`.
         expect: your own conditions; see `expect.when_completed`, `expect.when_compensated`, `expect.always`.
@@ -105,6 +105,7 @@ def explore(
         workers: how many workers are up from the beginning; after a crash or a stop there is always another.
         store: "memory" or "sqlite" (in memory): the store that the workers share.
         kinds: the faults to explore, each of which must then occur; all that can happen by default.
+        without: faults to leave out.
         faults: the most faults in one world.
         strategy: "exhaustive" (fewest faults first, so that the first finding is the smallest), "random" or "hypothesis".
         budget: the most worlds to play. A level of the exhaustive search that does not fit is sampled, and the report
@@ -126,10 +127,9 @@ def explore(
         DefinitionError: an argument is out of range.
     """
     if not isinstance(what, Scenario):
-        chosen = frozenset(KINDS if kinds is None else kinds)
-        what = Scenario(
-            what, world or World(), tuple(fakes), tuple(expect), tuple(tell), operator, setup, workers, store, chosen
-        )
+        chosen = None if kinds is None else frozenset(kinds)
+        cast = (world or World(), tuple(fakes), tuple(expect), tuple(tell), operator, setup, workers, store)
+        what = Scenario(what, *cast, chosen, frozenset(without))
     plan = Plan(strategy, faults, budget, seed, shard, processes, progress)
     exploration = Exploration(what, _searched(what, plan, replay))
     if not exploration.ok:

@@ -102,6 +102,7 @@ class World:
         idempotent: bool = True,
         remembers: bool = True,
         cancels_by_key: bool = True,
+        final_checks: bool = False,
         refunds: bool = False,
         slow: float = 0.0,
         refusal: type[Exception] = Refused,
@@ -114,6 +115,8 @@ class World:
             idempotent: a key takes effect once, and asking again gives the first answer. False: every request takes effect.
             remembers: a key that was cancelled is refused when its request arrives later. False: it takes effect then.
             cancels_by_key: `undo(key=...)` works. False: an undo needs the receipt, and is refused without.
+            final_checks: a key that a check has not found is refused when its request arrives later. False: it takes effect
+                then, as it does at most services: a check cannot see what is still on its way.
             refunds: an undo is an act of its own, told apart by its own key, as a bank transfer back is; two of them undo
                 twice. False: what is undone is undone, however often it is asked.
             slow: seconds that an answer takes, after the effect.
@@ -125,7 +128,7 @@ class World:
         """
         if name in self.services:
             raise DefinitionError(f"this World has a service {name!r} already.")
-        options = Habits(idempotent, remembers, cancels_by_key, refunds, slow)
+        options = Habits(idempotent, remembers, cancels_by_key, final_checks, refunds, slow)
         made = self.services[name] = Service(self, name, options, refusal, unavailable)
         return made
 
@@ -152,6 +155,7 @@ class Habits:
     idempotent: bool
     remembers: bool
     cancels_by_key: bool
+    final_checks: bool
     refunds: bool
     slow: float
 
@@ -222,7 +226,11 @@ class Service:
         """Do what is asked, and answer; raises the service's refusal."""
         if ask.verb == "check":
             found = self._by_key.get(ask.key)
-            return found.answer if found is not None and found.net > 0 else None
+            if found is not None and found.net > 0:
+                return found.answer
+            if self.habits.final_checks:
+                self._cancelled.add(ask.key)
+            return None
         return self._done(ask) if ask.verb == "do" else self._undone(ask)
 
     def _done(self, ask: Ask) -> Any:

@@ -47,7 +47,7 @@ class Journal:
                 self._fate.drives(there.epoch, self.worker)
             return there
 
-        there: Run = await self._later("the run and its first turn", write)
+        there: Run = await self._later("the run and its first turn", write, first)
         return there
 
     def commit(self, change: Change) -> asyncio.Future[None]:

@@ -63,7 +63,7 @@ class Network:
     def _options(self, ask: Ask, worker: Actor) -> tuple[Kind, ...]:
         scenario = self._fate.scenario
         deadline = scenario.saga.deadline is not None and ask.target == "step"
-        kinds = faults.of_call(ask.target, deadline=deadline, others=worker.in_flight() > 1, kinds=scenario.kinds)
+        kinds = faults.of_call(ask.target, deadline=deadline, others=worker.in_flight() > 1, kinds=scenario.explored)
         effect = worker.effect(ask.behalf)
         if effect is None or not effect.step.options.retry.again(ask.service.unavailable(), lost=False):
             kinds = tuple(kind for kind in kinds if kind != "unavailable")  # it is as final as a refusal
@@ -162,8 +162,6 @@ class Network:
     # ── arrival ─────────────────────────────────────────────────────────────────────────────────
 
     def _apply(self, ask: Ask, worker: Actor | None) -> Any:
-        if ask.verb == "check":
-            self._settle(ask.service.name, ask.key)
         try:
             answer = ask.apply()
         except Exception as refusal:  # it is the service's answer, and goes on its way to the worker
@@ -175,7 +173,7 @@ class Network:
         return answer
 
     def _settle(self, service: str, behalf: str | None) -> None:
-        """What was on its way for a step arrives: after its undo, and before the answer to a check."""
+        """What was on its way for a step arrives after its undo."""
         due = [ask for ask in self._late if ask.service.name == service and behalf in (ask.behalf, ask.key)]
         for ask in due:
             self._late.remove(ask)

@@ -135,14 +135,21 @@ def _may_stand(step: Step, ending: Ending, machine: Machine | None) -> bool:
     """Whether a step's effect may be in the world, as the run stands."""
     if step.phase is Phase.DONE:
         return machine is not None and machine.cause is None
+    if step.step.options.no_undo is not None:
+        return True
     if step.phase is Phase.LETTER:
         return any(letter.acted is None and ending.letter_body(letter).get("key") == step.key for letter in ending.letters)
     if step.phase is Phase.KEPT:
         on_purpose = step.step.options.on_rollback == "keep"
-        return on_purpose and any(kept.pos == step.pos for kept in ending.kept)
+        return on_purpose and _is_listed(step, ending)
     if step.phase is Phase.ABANDONED:
-        return any(kept.pos == step.pos for kept in ending.kept)
-    return step.phase in (Phase.RESOLVED, Phase.NOTHING_TO_UNDO)
+        return _is_listed(step, ending)
+    return step.phase is Phase.RESOLVED
+
+
+def _is_listed(step: Step, ending: Ending) -> bool:
+    """Whether the run, once it is closed, says that the step's effect stays."""
+    return ending.state not in CLOSED or any(kept.pos == step.pos for kept in ending.kept)
 
 
 def _done_means_done(ending: Ending) -> Iterator[str]:

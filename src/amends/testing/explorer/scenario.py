@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from amends.errors import DefinitionError
@@ -58,12 +59,13 @@ class Scenario:
     setup: Callable[[], object] | None = None
     workers: int = 1
     store: StoreKind = "memory"
-    kinds: frozenset[faults.Kind] = frozenset(faults.KINDS)
+    kinds: frozenset[faults.Kind] | None = None
+    without: frozenset[faults.Kind] = frozenset()
 
     def __post_init__(self) -> None:
         if not isinstance(self.call.target, Saga):
             raise DefinitionError(f"explore(...) takes a call of a saga, not {self.call!r}.")
-        unknown = sorted(self.kinds - faults.KINDS.keys())
+        unknown = sorted(((self.kinds or frozenset()) | self.without) - faults.KINDS.keys())
         if unknown:
             raise DefinitionError(f"there is no fault {unknown[0]!r}; the faults are {', '.join(faults.KINDS)}.")
         if not 1 <= self.workers <= 8:
@@ -74,6 +76,11 @@ class Scenario:
         """The saga that is explored."""
         assert isinstance(self.call.target, Saga)
         return self.call.target
+
+    @cached_property
+    def explored(self) -> frozenset[faults.Kind]:
+        """The faults that can befall the worlds."""
+        return (frozenset(faults.KINDS) if self.kinds is None else self.kinds) - self.without
 
     @contextmanager
     def staged(self) -> Generator[None]:

@@ -40,7 +40,7 @@ MOST_CALLBACKS = 50_000
 
 HOUR = 3600.0
 
-MOST_ACTS = 20
+MOST_ACTS = 3
 """Acts of the operator on dead letters in one world."""
 
 
@@ -137,7 +137,7 @@ class Simulation:
 
     def kinds_of(self, table: Collection[Kind]) -> tuple[Kind, ...]:
         """See `Fate`."""
-        return (faults.NOTHING, *(kind for kind in table if kind in self.scenario.kinds))
+        return (faults.NOTHING, *(kind for kind in table if kind in self.scenario.explored))
 
     def luck(self, size: int) -> bytes:
         """See `Fate`."""

@@ -8,6 +8,7 @@ from amends.stores.memory import MemoryStore, Shelf
 
 if TYPE_CHECKING:
     from amends.stores.port import Store
+    from amends.testing.explorer.scenario import StoreKind
 
 
 class House(Protocol):
@@ -62,6 +63,10 @@ class InMemory:
         """See `House`."""
 
 
-def house(kind: str) -> House:
-    """What the stores of one world share: "memory" or "sqlite"."""
-    return InMemory()
+def house(kind: StoreKind) -> House:
+    """What the stores of one world share."""
+    if kind == "memory":
+        return InMemory()
+    from amends.testing.explorer.sqlite import InSQLite  # sqlite3 is loaded by those who ask for it
+
+    return InSQLite()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from amends.errors import Vacuous
 from amends.testing.explorer import report
-from amends.testing.explorer.faults import CALLS, KINDS
+from amends.testing.explorer.faults import CALLS
 
 if TYPE_CHECKING:
     from amends.model.records import State
@@ -32,8 +32,8 @@ def demand_substance(scenario: Scenario, tally: Tally, reaches: tuple[State, ...
             raise Vacuous(f"step {fake.step.name!r} has a fake and never took effect: drop the fake, or call the step.")
     if faults == 0:
         return
-    wanted = ALWAYS if scenario.kinds == frozenset(KINDS) else sorted(scenario.kinds)
-    silent = [kind for kind in wanted if not tally.fired[kind]]
+    wanted = ALWAYS if scenario.kinds is None else sorted(scenario.kinds)
+    silent = [kind for kind in wanted if kind in scenario.explored and not tally.fired[kind]]
     if silent:
         outside = _NO_OUTSIDE if all(kind in CALLS for kind in silent) else ""
         raise Vacuous(f"these faults never occurred: {', '.join(silent)}.{outside}\n{report.summary(tally)}")

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from amends.engine.engine import Engine
-from amends.errors import AmendsError, RunClosed, StoreError, UnknownRun
+from amends.errors import AmendsError, EngineClosed, RunClosed, StoreError, UnknownRun
 from amends.testing.clock import Loop, Pace
 from amends.testing.explorer.inline import Inline
 from amends.testing.explorer.scenario import RUN
@@ -67,6 +67,8 @@ class Worker:
         while self._client:
             try:
                 await self.engine.start(self._fate.scenario.call, id=RUN)
+            except EngineClosed:
+                return  # it is being shut down, and its successor goes on
             except StoreError:
                 await asyncio.sleep(1)
             except AmendsError as refused:
