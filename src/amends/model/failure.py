@@ -43,10 +43,23 @@ def _traceback(error: BaseException) -> str:
     if error.__traceback__ is None:
         return ""
     try:
-        text = "".join(traceback.format_exception(error, limit=-20))
+        text = "".join(_told(error).format())
     except Exception as broken:  # an error with attributes that lie must not hide that it happened
         return f"(its traceback cannot be read: {type(broken).__name__})"
     return text.encode("utf-8", "replace")[-MOST_TRACEBACK:].decode("utf-8", "ignore")
+
+
+def _told(error: BaseException) -> traceback.TracebackException:
+    """The traceback without marks under parts of lines: each mark costs as much as compiling the line."""
+    told = traceback.TracebackException.from_exception(error, limit=-20)
+    links: list[traceback.TracebackException | None] = [told]
+    while links:
+        link = links.pop()
+        if link is not None:
+            for frame in link.stack:
+                frame.colno = None
+            links += [link.__cause__, link.__context__, *(link.exceptions or ())]
+    return told
 
 
 def _data(error: BaseException) -> Raw:

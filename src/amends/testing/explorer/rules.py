@@ -123,12 +123,23 @@ def _nothing_left(ending: Ending) -> Iterator[str]:
         for effect in effects:
             if not 0 <= effect.net <= 1:
                 yield f"{effect}: it was undone more often than it was done"
-            if effect.net and (step is None or not _may_stand(step, ending, machine)):
+            undone = step is not None and step.phase is Phase.UNDONE
+            if effect.net and not undone and (step is None or not _may_stand(step, ending, machine)):
                 yield f"{effect}, though step {effect.step} is {step.phase.value if step else 'unknown to the run'}"
     for step in steps.values():
         effects = of_step.get(step.key, [])
         if step.phase is Phase.DONE and effects and not any(effect.net for effect in effects):
             yield f"step {step.step.name} counts as done, and what it did was undone: {effects[0]}"
+
+
+def _stays_undone(ending: Ending) -> Iterator[str]:
+    machine = ending.replayed if ending.row is not None else None
+    if machine is None or isinstance(machine, Diverged) or not _at_an_end(ending):
+        return
+    undone = {step.key: step for step in machine.effects.values() if step.phase is Phase.UNDONE}
+    for effect in ending.effects:
+        if effect.net > 0 and effect.behalf in undone and undone[effect.behalf].step.options.no_undo is None:
+            yield f"{effect}, though step {effect.step} was undone"
 
 
 def _may_stand(step: Step, ending: Ending, machine: Machine | None) -> bool:
@@ -199,6 +210,13 @@ RULES: tuple[Rule, ...] = (
         "Declare an undo that undoes what the step did; if the answer can be lost, let it take None "
         "(`T | None`) and cancel by current().forward.key.",
         _nothing_left,
+    ),
+    Rule(
+        "stays_undone",
+        "What was undone stays undone, also when a request arrives after its compensation.",
+        "Undo by something that the service remembers: let it cancel the key (a request with a cancelled key is refused), "
+        "and let the undo do the same whether the step answered or not.",
+        _stays_undone,
     ),
     Rule(
         "done_means_done",

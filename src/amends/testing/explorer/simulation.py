@@ -73,9 +73,8 @@ class Simulation:
         try:
             if self.scenario.setup is not None:
                 self.scenario.setup()
-            self.team.enlist()
-            for _ in range(self.scenario.workers - 1):
-                self.team.enlist(client=False)
+            for _ in range(self.scenario.workers):
+                self.team.enlist()  # each of them starts the run, and one of them is first
             quiet = self._play()
             while quiet and self._stir():
                 quiet = self._play()
