@@ -115,6 +115,16 @@ def price(nights: int) -> int:
     return 100 * nights
 
 
+@step
+def rent(car: str) -> str:
+    return str(airline.sync.do("car"))
+
+
+@rent.undo(retry=QUICK)
+def give_back(rental: str | None) -> None:
+    airline.sync.undo(rental)
+
+
 @step(no_undo="never asked for its body")
 async def opens(door: str) -> int | None:
     raise AssertionError("its fake stands in for it")
@@ -230,6 +240,12 @@ async def computes(nights: int) -> int:
 
 
 @saga
+async def drives(who: str) -> str:
+    car = await rent("red")
+    return car + await book_room(who)
+
+
+@saga
 async def falsy(door: str) -> list[int | None]:
     return [await opens(door), await opens(door)]
 
@@ -314,6 +330,7 @@ SCENARIOS = {
     "waits": Scenario(waits("ada"), world),
     "draws": Scenario(draws("ada"), world, expect=(when_completed(the_same_draw),)),
     "computes": Scenario(computes(2), world),
+    "drives": Scenario(drives("ada"), world),
     "falsy": Scenario(
         falsy("front"), world, fakes=(fake(opens, hotel, returns=0),), expect=(when_completed(falsy_results_are_kept),)
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Literal, Protocol, TypeAlias
@@ -84,6 +86,17 @@ class Stage(Protocol):
     def doubled(self, effect: Effect) -> None:
         """A service was made to take effect a second time for one step."""
         ...
+
+
+class Bridge(Protocol):
+    """Leads from a `def` step, which runs in a thread, to the world that it is explored in."""
+
+    def wait(self, wish: Coroutine[Any, Any, Any]) -> Any:
+        """Let the world play until the wish is granted."""
+        ...
+
+
+_bridge: ContextVar[Bridge | None] = ContextVar("amends_bridge", default=None)
 
 
 class World:
@@ -207,6 +220,11 @@ class Service:
         """The answer that `do` gave for a key, if the effect stands; else None."""
         return await self._ask("check", "check", key)
 
+    @property
+    def sync(self) -> Blocking:
+        """The same operations for `def` steps: they block the step's thread."""
+        return Blocking(self)
+
     async def _ask(self, verb: Verb, what: str, key: str | None, *, receipt: str | None = None, answer: Any = None) -> Any:
         running = _current.get()
         if key is None:
@@ -265,6 +283,37 @@ class Service:
             found.undo_keys.add(ask.answer)
         else:
             found.net = 0
+
+
+class Blocking:
+    """A service's operations for `def` steps; see `Service`."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def do(self, what: str, answer: Any = None, *, key: str | None = None) -> Any:
+        """See `Service.do`."""
+        return _wait(self._service.do(what, answer, key=key))
+
+    def undo(self, receipt: str | None = None, *, key: str | None = None, undo_key: str | None = None) -> None:
+        """See `Service.undo`."""
+        _wait(self._service.undo(receipt, key=key, undo_key=undo_key))
+
+    def check(self, *, key: str | None = None) -> Any:
+        """See `Service.check`."""
+        return _wait(self._service.check(key=key))
+
+
+def _wait(wish: Coroutine[Any, Any, Any]) -> Any:
+    bridge = _bridge.get()
+    if bridge is not None:
+        return bridge.wait(wish)
+    try:
+        wish.send(None)
+    except StopIteration as done:
+        return done.value
+    wish.close()
+    raise DefinitionError("service.sync is for `def` steps; in an `async def` await the service's own operations.")
 
 
 def _same(one: Effect, other: Effect) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from amends.engine.engine import Engine
 from amends.errors import AmendsError, EngineClosed, RunClosed, StoreError, UnknownRun
 from amends.testing.clock import Loop, Pace
-from amends.testing.explorer.inline import Inline
+from amends.testing.explorer.lockstep import Threads
 from amends.testing.explorer.scenario import RUN
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Worker:
     async def _live(self) -> None:
         await self.engine.__aenter__()
         crew = self.engine._crew
-        crew.threads = Inline()  # type: ignore[assignment]
+        crew.threads = Threads()  # type: ignore[assignment]
         while self._client:
             try:
                 await self.engine.start(self._fate.scenario.call, id=RUN)
