@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench mutants clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -35,6 +35,9 @@ check: .venv/dev ## ruff, mypy, pyright, ty, import-linter, the house test
 
 bench: .venv/dev ## the benchmarks, as ratios within one run
 	@$(BIN)/python -m benchmarks
+
+mutants: .venv/dev ## take each decided rule out of the code, and see that a test notices
+	@$(BIN)/python -m tests.mutants
 
 clean: ## remove what was made here
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

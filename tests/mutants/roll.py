@@ -1,0 +1,59 @@
+"""All mutants, the tests that are to find them, and those that are known to survive."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.mutants import engine, machine, model, stores
+from tests.mutants.mutant import Mutant
+
+MODEL = [*model.OUTCOMES, *model.RETRIES, *model.ROLLBACK, *machine.ENDS, *machine.REPLAY, *machine.VALUES]
+ENGINE = [*engine.TURNS, *engine.CALLS, *engine.RECOVERIES, *engine.OUTSIDE]
+STORES = [*stores.MEMORY, *stores.SQLITE, *stores.WRITER, *stores.ROSTER]
+MUTANTS = [*MODEL, *ENGINE, *STORES]
+
+KILLERS = ("tests/model", "tests/engine", "tests/stores", "tests/testing/test_own_sagas.py")
+"""The tests that are run when those that a mutant names have not found it, in this order."""
+
+WORDS = (
+    "Outcomes",
+    "Retries",
+    "Order",
+    "Journal",
+    "Key",
+    "Cancel",
+    "Compensation",
+    "Letters",
+    "Versions",
+    "Body",
+    "Store",
+    "Lease",
+)
+"""The words of the design under which rules are decided; each has its mutants."""
+
+SURVIVORS: dict[str, str] = {}
+"""Mutants that no test can find, each with its reason."""
+
+QUICK = (
+    "a refusal clears the doubt",
+    "a check that fails says that it did not happen",
+    "the first is undone first",
+    "a run closes with an open letter",
+    "a second cancel begins the rollback anew",
+    "falsy results are lost",
+    "the namespace is left out of the key",
+    "decisions are performed before the commit",
+    "an append is not fenced by the epoch",
+    "checksums are not verified",
+)
+"""A few that are found within a second each: they are tried with every run of the test suite."""
+
+
+def named(name: str) -> Mutant:
+    """The mutant of this name; raises `KeyError`."""
+    return {mutant.name: mutant for mutant in MUTANTS}[name]
+
+
+def doubles() -> list[str]:
+    """Names that are taken twice."""
+    return [name for name, times in Counter(mutant.name for mutant in MUTANTS).items() if times > 1]
