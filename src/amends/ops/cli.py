@@ -13,7 +13,7 @@ import msgspec
 
 import amends
 from amends.engine.engine import Engine
-from amends.ops import cli_dlq, cli_runs, screen
+from amends.ops import cli_dlq, cli_explore, cli_runs, screen
 from amends.ops.load import load_saga, sagas_of
 from amends.ops.progress import Progress
 from amends.ops.screen import common
@@ -29,11 +29,11 @@ def main() -> None:
     """Durable sagas: look at runs, talk to them, and act on dead letters.
 
     Exit codes: 0 completed, 2 usage, 3 not found, 4 conflict, 5 store, 10 compensated, 11 needs attention, 12 failed,
-    14 timed out waiting, 130 interrupted.
+    14 timed out waiting, 20 nothing was proven, 22 an exploration found a defect, 130 interrupted.
     """
 
 
-for command in (cli_runs.ps, cli_runs.show, cli_runs.why, cli_runs.tell, cli_runs.cancel, cli_dlq.dlq):
+for command in (cli_runs.ps, cli_runs.show, cli_runs.why, cli_runs.tell, cli_runs.cancel, cli_dlq.dlq, cli_explore.explore):
     main.add_command(command)
 
 

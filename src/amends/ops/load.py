@@ -28,16 +28,25 @@ def load_saga(name: str) -> Saga[..., Any]:
     raise click.BadParameter(f"{module_name} has no saga {saga_name!r}. It has: {known}.")
 
 
+def load_value(name: str) -> tuple[Any, ModuleType]:
+    """What `MODULE:NAME` is, and its module; raises `click.BadParameter`."""
+    module_name, mark, value_name = name.partition(":")
+    module = _import(module_name)
+    if not mark or not hasattr(module, value_name):
+        lack = f"{module_name} has no {value_name!r}." if mark else "for instance shop.orders:place_order."
+        raise click.BadParameter(f"{name!r}: write MODULE:NAME; {lack}")
+    return getattr(module, value_name), module
+
+
 def sagas_of(module_name: str) -> list[Saga[..., Any]]:
     """All sagas that a module holds, imported ones too; raises `click.BadParameter` when it cannot be imported."""
+    return list(dict.fromkeys(value for value in vars(_import(module_name)).values() if isinstance(value, Saga)))
+
+
+def _import(name: str) -> ModuleType:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    module = _import(module_name, here)
-    return list(dict.fromkeys(value for value in vars(module).values() if isinstance(value, Saga)))
-
-
-def _import(name: str, here: str) -> ModuleType:
     if not all(part.isidentifier() for part in name.split(".")):
         raise click.BadParameter(
             f"{name!r} is not a module's name. Write it as Python imports it: shop.orders, not shop/orders.py."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from amends.errors import RuleBroken
 from amends.testing.explorer import report
@@ -61,9 +61,18 @@ class Exploration:
         """The report for programs."""
         return report.as_json(self.scenario, self.tally)
 
-    def __str__(self) -> str:
-        story = f"{report.text(self.scenario, self.tally.found)}\n\n" if self.tally.found else ""
+    def told(self, how: str) -> str:
+        """The report for people; `how` is the command that replays the finding, with `{token}` where that belongs."""
+        found = self.tally.found
+        story = f"{report.text(self.scenario, found, how.format(token=self.token))}\n\n" if found else ""
         return story + report.summary(self.tally)
+
+    def __str__(self) -> str:
+        return self.told("explore(..., replay='{token}')")
+
+
+Explore: TypeAlias = Callable[..., Exploration]
+"""The type of the pytest fixture `explore`; it takes what the function takes."""
 
 
 def explore(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from amends.model.records import decode_turn
@@ -10,6 +11,8 @@ from amends.testing.explorer.rules import NAMES
 from amends.testing.explorer.token import token_of
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from amends.testing.explorer.ending import Ending
     from amends.testing.explorer.player import Played
     from amends.testing.explorer.scenario import Scenario
@@ -18,35 +21,50 @@ if TYPE_CHECKING:
 OWN = "This is what you expect of your saga; the story shows how it came about."
 
 
-def text(scenario: Scenario, played: Played) -> str:
+WIDTH = 100
+"""Columns of a story; its lines are wrapped, and go on under where they began."""
+
+
+def text(scenario: Scenario, played: Played, how: str) -> str:
     """The story of a world that breaks a rule: what happened, what the world holds, what to change, how to replay it."""
     breach, ending = played.breaches[0], played.ending
     sentence, cure = _of_rule(breach.rule)
-    count = len(played.deviations)
-    faults = "no fault at all" if not count else "one fault" if count == 1 else f"{count} faults"
-    more = [f"  also {other.rule}: {other.why}" for other in played.breaches[1:]]
+    faults = _FEW.get(len(played.deviations), f"{len(played.deviations)} faults")
     lines = [
-        f"{scenario.call!r} breaks the rule {breach.rule!r} in a world with {faults}.",
-        *([f"  {sentence}"] if sentence else []),
-        f"  {breach.why}",
-        *more,
+        *_wrapped("", f"{scenario.call!r} breaks the rule {breach.rule!r} in a world with {faults}."),
+        *(_wrapped("  ", sentence) if sentence else ()),
+        *_wrapped("  ", breach.why),
+        *(line for other in played.breaches[1:] for line in _wrapped("  ", f"also {other.rule}: {other.why}")),
         "",
         "What happened (seconds, who, what)",
         *_events(ending),
         "",
         "What the world holds",
-        *([f"  {effect}, step {effect.step or '-'}" for effect in ending.effects] or ["  nothing was done"]),
+        *(_effects(ending) or ["  nothing was done"]),
         "",
         "What the run says",
-        f"  {_verdict(ending)}",
+        *_wrapped("  ", _verdict(ending)),
         "",
         "What to change",
-        f"  {cure}",
+        *_wrapped("  ", cure),
         "",
         "Replay this world",
-        f"  explore(..., replay={token_of(played, scenario.saga.name)!r})",
+        f"  {how}",
     ]
     return "\n".join(lines)
+
+
+_FEW = {0: "no fault at all", 1: "one fault", 2: "two faults"}
+
+
+def _wrapped(lead: str, words: str) -> list[str]:
+    """Text behind a lead, in lines that begin where the first one does; words stay whole."""
+    room = " " * len(lead)
+    return textwrap.wrap(words, WIDTH, initial_indent=lead, subsequent_indent=room, break_long_words=False) or [lead]
+
+
+def _effects(ending: Ending) -> list[str]:
+    return [f"  {effect}, by step {effect.step}" if effect.step else f"  {effect}" for effect in ending.effects]
 
 
 def summary(tally: Tally) -> str:
@@ -55,11 +73,14 @@ def summary(tally: Tally) -> str:
     lines = [f"{tally.worlds:,} worlds (by faults: {by})"]
     for faults, played, total in tally.sampled:
         lines.append(f"sampled: {played:,} of {total:,} worlds with {faults} faults; raise budget= to play them all")
-    lines.append("ends: " + ", ".join(f"{state} {number:,}" for state, number in sorted(tally.ends.items())))
-    lines.append("faults: " + (", ".join(f"{kind} {number:,}" for kind, number in sorted(tally.fired.items())) or "none"))
+    lines += _counted("ends:   ", tally.ends) + _counted("faults: ", tally.fired)
     if tally.elsewhere:
         lines.append(f"not replayed in another process: {tally.elsewhere}")
     return "\n".join(lines)
+
+
+def _counted(lead: str, counts: Counter[str]) -> list[str]:
+    return _wrapped(lead, ", ".join(f"{name} {number:,}" for name, number in sorted(counts.items())) or "none")
 
 
 def as_json(scenario: Scenario, tally: Tally) -> dict[str, Any]:
@@ -99,7 +120,9 @@ def _of_rule(name: str) -> tuple[str, str]:
 
 
 def _events(ending: Ending) -> list[str]:
-    return [f"  {at:>12,.3f}  {who:<9} {what}" for at, who, what in _told(ending)]
+    told = _told(ending)
+    wide = max((len(f"{at:,.3f}") for at, _, _ in told), default=0)
+    return [line for at, who, what in told for line in _wrapped(f"  {at:>{wide},.3f}  {who:<9} ", what)]
 
 
 def _told(ending: Ending) -> list[tuple[float, str, str]]:

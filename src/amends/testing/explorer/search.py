@@ -111,7 +111,7 @@ def exhaustive(player: Player, *, faults: int, budget: int, shard: tuple[int, in
     plays every n-th of the worlds with one fault, and all that follow from them.
     """
     tally, luck, number = Tally(), Random(0), shard[0] - 1
-    level = _run(player, [()], tally, progress)
+    level = _run(player, [()], tally if number == 0 else Tally(), progress)  # the world without faults is the first shard's
     for depth in range(1, faults + 1):
         if tally.found is not None:
             break

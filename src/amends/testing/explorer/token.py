@@ -21,6 +21,11 @@ def token_of(played: Played, saga: str) -> str:
     return ".".join([FORMAT, saga, _print(played), *faults])
 
 
+def saga_of(token: str) -> str:
+    """The saga whose world a token names; raises `StaleToken` when it is no token."""
+    return _parse(token)[1]
+
+
 def replayed(token: str, player: Player) -> Played:
     """The world that a token names.
 

@@ -1,0 +1,133 @@
+"""`amends explore`: every world that a saga can meet, with up to n faults, from the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from amends.errors import AmendsError, RuleBroken, StaleToken, Vacuous
+from amends.model.saga import Saga
+from amends.ops import screen
+from amends.ops.load import load_value
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from amends.testing import Scenario
+    from amends.testing.explorer.search import Tally
+
+DEFECT = 22
+VACUOUS = 20
+STRATEGIES = ["exhaustive", "random", "hypothesis"]
+OFTEN = 0.1
+"""Seconds between two lines of progress."""
+
+
+@click.command()
+@click.argument("name", metavar="MODULE:NAME")
+@click.option("--input", "given", help="A saga's arguments, as a JSON object by name or an array by position.")
+@click.option("--faults", default=2, show_default=True, type=click.IntRange(min=0), help="The most faults in one world.")
+@click.option("--budget", default=100_000, show_default=True, type=click.IntRange(min=1), help="The most worlds.")
+@click.option(
+    "--strategy", default="exhaustive", show_default=True, type=click.Choice(["exhaustive", "random", "hypothesis"])
+)
+@click.option("--seed", default=0, show_default=True, help="Of the strategies that draw by luck.")
+@click.option("--store", type=click.Choice(["memory", "sqlite"]), help="The store that the workers share. [default: memory]")
+@click.option("--replay", metavar="TOKEN", help="Play one world only.")
+@click.option("--shards", default="1/1", metavar="K/N", help="Play the K-th of N parts, each elsewhere.")
+@click.option("--processes", type=click.IntRange(min=1), help="Processes on this machine. [default: one for each core]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def explore(name: str, given: str | None, as_json: bool, store: Any, shards: str, processes: int | None, **plan: Any) -> None:
+    """Search every world with up to n faults for one that breaks a rule.
+
+    NAME is a saga, or a Scenario of amends.testing, which also says what stands in for the outside world. A saga is explored
+    with the World that its module holds. Exits with 0 when no rule was broken, 22 when one was, and 20 when nothing was
+    proven: a fault or an end that was asked for never occurred.
+    """
+    from amends.testing.explore import explore as search
+
+    shard = _shard(shards)
+    whole = plan["strategy"] == "exhaustive" and shard == (1, 1) and plan["replay"] is None
+    count = processes or (len(os.sched_getaffinity(0)) if whole else 1)
+    try:
+        scenario = _scenario(name, given, store)
+        with _shown() as progress:
+            exploration = search(scenario, shard=shard, processes=count, progress=progress, **plan)
+    except RuleBroken as broken:
+        exploration = broken.exploration
+    except Vacuous as vacuous:
+        screen.aside(f"amends: nothing was proven. {vacuous}")
+        sys.exit(VACUOUS)
+    except KeyboardInterrupt:
+        screen.aside("amends: interrupted; no rule was broken so far.")
+        sys.exit(screen.INTERRUPTED)
+    except StaleToken as stale:
+        raise click.BadParameter(str(stale), param_hint="--replay") from stale
+    except AmendsError as error:
+        screen.fail(error)
+    if as_json:
+        screen.show_json(exploration.as_json())
+    else:
+        more = f" --input {given!r}" if given else ""
+        click.echo(exploration.told(f"amends explore {name}{more} --replay {{token}}"))
+    sys.exit(0 if exploration.ok else DEFECT)
+
+
+def _scenario(name: str, given: str | None, store: Any) -> Scenario:
+    from dataclasses import replace
+
+    from amends.testing import Scenario, World
+
+    found, module = load_value(name)
+    if isinstance(found, Saga):
+        worlds = [value for value in vars(module).values() if isinstance(value, World)]
+        if len(worlds) > 1:
+            raise click.BadParameter(f"the module of {name} holds {len(worlds)} Worlds: name a Scenario.")
+        try:
+            call = found.call_json((given or "{}").encode())
+        except msgspec.DecodeError as error:
+            raise click.BadParameter(f"--input is not JSON: {error}.") from error
+        scenario = Scenario(call, worlds[0] if worlds else World())
+    elif not isinstance(found, Scenario):
+        raise click.BadParameter(f"{name} is {type(found).__name__}; name a saga, or a Scenario of amends.testing.")
+    elif given is not None:
+        raise click.BadParameter("--input is for a saga; a Scenario holds its call already.")
+    else:
+        scenario = found
+    return replace(scenario, store=store) if store else scenario
+
+
+def _shard(text: str) -> tuple[int, int]:
+    first, _, all_ = text.partition("/")
+    if not (first.isdecimal() and all_.isdecimal() and 1 <= int(first) <= int(all_)):
+        raise click.BadParameter(f"--shards {text!r}: write K/N, for instance 1/4.")
+    return int(first), int(all_)
+
+
+@contextmanager
+def _shown() -> Generator[Any]:
+    """Progress on stderr, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    began = shown = time.monotonic()
+
+    def progress(tally: Tally) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown >= OFTEN:
+            shown = now
+            level = max(tally.levels)
+            line = f"{tally.worlds:,} worlds, now with {level} faults, {tally.worlds / (now - began):,.0f} a second"
+            click.echo(f"\r\x1b[K{line}", nl=False, err=True)
+
+    try:
+        yield progress
+    finally:
+        click.echo("\r\x1b[K", nl=False, err=True)
