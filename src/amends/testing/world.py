@@ -59,7 +59,10 @@ class Ask:
 
 @dataclass(slots=True)
 class Effect:
-    """One thing that a service did. `net` is 1 while it stands, 0 once undone; anything else is wrong."""
+    """One thing that a service did.
+
+    `net` is 1 while it stands, 0 once undone; anything else is wrong. `late` says that its step was undone before.
+    """
 
     service: str
     what: str
@@ -68,6 +71,7 @@ class Effect:
     step: str
     receipt: str
     answer: Any
+    late: bool = False
     net: int = 1
     undo_keys: set[str] = field(default_factory=set)
 
@@ -100,11 +104,16 @@ _bridge: ContextVar[Bridge | None] = ContextVar("amends_bridge", default=None)
 
 
 class World:
-    """Everything outside of the process that a saga can touch; it begins anew with every world that is explored."""
+    """Everything outside of the process that a saga can touch; it begins anew with every world that is explored.
+
+    `asked` and `undone` hold the keys of the steps for which a service was asked to take effect, and was reached by an undo.
+    """
 
     def __init__(self) -> None:
         self.services: dict[str, Service] = {}
         self.effects: list[Effect] = []
+        self.asked: set[str | None] = set()
+        self.undone: set[str | None] = set()
         self.stage: Stage | None = None
         self._receipts = count(1)
 
@@ -148,6 +157,8 @@ class World:
     def clear(self) -> None:
         """Forget everything that happened."""
         self.effects.clear()
+        self.asked.clear()
+        self.undone.clear()
         self._receipts = count(1)
         for service in self.services.values():
             service.clear()
@@ -230,6 +241,8 @@ class Service:
         if key is None:
             key = (running.forward.key if verb == "check" else running.key) if running else ""
         ask = Ask(self, verb, what, key, receipt, answer, running)
+        if verb == "do" and ask.target == "step":
+            self._world.asked.add(ask.behalf)
         return await self._world.stage.carry(ask) if self._world.stage else ask.apply()
 
     # ── what happens when a request arrives ─────────────────────────────────────────────────────
@@ -259,7 +272,8 @@ class Service:
             return known.answer
         receipt = self._world.receipt(self.name)
         answer = receipt if ask.answer is None else ask.answer
-        made = Effect(self.name, ask.what, ask.key, ask.behalf, ask.step, receipt, answer)
+        late = ask.target == "step" and ask.behalf in self._world.undone
+        made = Effect(self.name, ask.what, ask.key, ask.behalf, ask.step, receipt, answer, late)
         standing = [each for each in self._world.effects if each.net > 0 and _same(each, made)]
         self._world.effects.append(made)
         self._by_key[ask.key] = self._by_receipt[receipt] = made
@@ -270,6 +284,7 @@ class Service:
     def _undone(self, ask: Ask) -> None:
         if ask.receipt is None and not self.habits.cancels_by_key:
             raise self.refusal(f"{self.name} cannot cancel by key; give it the receipt")
+        self._world.undone.add(ask.behalf)
         found = self._by_key.get(ask.key) if ask.receipt is None else self._by_receipt.get(ask.receipt)
         key = ask.key if found is None else found.key
         if self.habits.remembers and key:

@@ -31,6 +31,7 @@ class Ending:
     turns: list[Turn]
     letters: list[Letter]
     effects: list[Effect]
+    asked: frozenset[str | None]
     broken: list[tuple[str, str]]
     events: list[Event]
     quiet: bool

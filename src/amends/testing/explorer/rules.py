@@ -123,8 +123,8 @@ def _nothing_left(ending: Ending) -> Iterator[str]:
         for effect in effects:
             if not 0 <= effect.net <= 1:
                 yield f"{effect}: it was undone more often than it was done"
-            undone = step is not None and step.phase is Phase.UNDONE
-            if effect.net and not undone and (step is None or not _may_stand(step, ending, machine)):
+            came_back = step is not None and step.phase is Phase.UNDONE and effect.late
+            if effect.net and not came_back and (step is None or not _may_stand(step, ending, machine)):
                 yield f"{effect}, though step {effect.step} is {step.phase.value if step else 'unknown to the run'}"
     for step in steps.values():
         effects = of_step.get(step.key, [])
@@ -138,7 +138,7 @@ def _stays_undone(ending: Ending) -> Iterator[str]:
         return
     undone = {step.key: step for step in machine.effects.values() if step.phase is Phase.UNDONE}
     for effect in ending.effects:
-        if effect.net > 0 and effect.behalf in undone and undone[effect.behalf].step.options.no_undo is None:
+        if effect.net > 0 and effect.late and effect.behalf in undone and undone[effect.behalf].step.options.no_undo is None:
             yield f"{effect}, though step {effect.step} was undone"
 
 
@@ -167,10 +167,9 @@ def _done_means_done(ending: Ending) -> Iterator[str]:
     machine = ending.replayed if ending.row is not None else None
     if machine is None or isinstance(machine, Diverged) or not _at_an_end(ending):
         return
-    touched = {effect.step for effect in ending.effects}
     there = {effect.behalf for effect in ending.effects}
     for step in machine.effects.values():
-        if step.phase is Phase.DONE and step.step.name in touched and step.key not in there:
+        if step.phase is Phase.DONE and step.key in ending.asked and step.key not in there:
             yield f"step {step.step.name} at {step.pos} counts as done, and the world knows nothing of it"
 
 

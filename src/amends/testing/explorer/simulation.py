@@ -115,6 +115,7 @@ class Simulation:
             turns=at_once(auditor.journal(RUN)) if row else [],
             letters=at_once(auditor.letters(LetterQuery(open=None, run_id=RUN))),
             effects=list(self.scenario.world.effects),
+            asked=frozenset(self.scenario.world.asked),
             broken=[*self.broken, *(("no_stray_error", str(error.get("exception") or error)) for error in errors)],
             events=self.tale.events,
             quiet=quiet,

@@ -1,0 +1,118 @@
+"""Planted errors in users' sagas are found by the right rule with the fewest faults; their repaired twins pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from amends.errors import RuleBroken
+from amends.model.call import Call
+from amends.testing import Ending, Exploration, always, explore, when_completed
+from tests.testing.planted import keys, undos
+
+UNLUCKY = {"reaches": ("compensated",)}
+ANYHOW: dict[str, Any] = {"reaches": ()}
+
+
+def paid(ending: Ending) -> None:
+    assert ending.standing("bank"), "shipped, and nobody has paid"
+
+
+def nobody_is_asked(ending: Ending) -> bool:
+    return not ending.letters
+
+
+TOLD: dict[str, Any] = {"tell": [keys.Approval(ok=True)], "kinds": ["crash_after_commit", "cancel"]}
+
+PLANTED: dict[str, tuple[Call[Any], str, int, str, dict[str, Any]]] = {
+    "an undo is forgotten": (undos.forgets_an_undo(False), "nothing_left", 0, "book_seat", {}),
+    "an undo undoes something else": (undos.undoes_the_wrong_thing(), "nothing_left", 0, "book_suite", {}),
+    "no key is passed on": (keys.pays_without_key(), "one_effect", 1, "pay_without_key", {}),
+    "a key is made of the time": (keys.pays_by_the_clock(), "one_effect", 1, "pay_by_the_clock", {}),
+    "an undo ignores None": (undos.ignores_a_lost_answer(), "nothing_left", 1, "book_car", {}),
+    "an undo needs an answer": (
+        undos.needs_the_answer(),
+        "nobody_is_asked",
+        1,
+        "book_bus",
+        {"expect": [always(nobody_is_asked)]},
+    ),
+    "an undo is not idempotent": (undos.refunds_twice(), "nothing_left", 1, "charge", {}),
+    "a failed step is swallowed": (keys.ships_unpaid(), "paid", 1, "pay_well", {"expect": [when_completed(paid)]}),
+    "a body goes by the order of a set": (keys.visits_in_any_order(), "replays", 0, "visit", {}),
+    "an undo waits for the way forward": (undos.never_ends_after_a_cancel(), "ends", 1, "order_print", {}),
+    "a check knows nothing": (keys.checks_nothing(), "nothing_left", 1, "transfer", {}),
+    "a check makes things up": (keys.checks_anything(), "done_means_done", 1, "transfer_two", {}),
+    "a service forgets what was cancelled": (undos.advertises(), "stays_undone", 1, "order_ad", {}),
+    "a message never comes": (keys.waits_for_nobody(), "ends", 0, "Approval", {}),
+    "a step never answers": (keys.hangs(), "ends", 0, "hang", {}),
+    "a body draws luck of its own": (keys.draws_of_its_own(), "replays", 0, "visit", {}),
+    "two effects, one undone": (undos.undoes_half(), "nothing_left", 0, "book_both", {}),
+    "a service is not idempotent": (keys.faxes_twice(), "one_effect", 1, "send_fax", {}),
+}
+
+REPAIRED: dict[str, tuple[Call[Any], dict[str, Any]]] = {
+    "every undo is there": (undos.forgets_no_undo(True), {}),
+    "every undo is there, and needed": (undos.forgets_no_undo(False), UNLUCKY),
+    "undos undo what was done": (undos.undoes_the_right_thing(), UNLUCKY),
+    "the key is passed on": (keys.pays_well(), {}),
+    "an undo cancels by key": (undos.cancels_by_key(), {}),
+    "an undo is idempotent": (undos.refunds_once(), UNLUCKY),
+    "a failed step ends the saga": (keys.ships_paid(), {"expect": [when_completed(paid)]}),
+    "a body sorts its sets": (keys.visits_in_order(), {}),
+    "a body draws its luck from amends": (keys.draws_from_amends(), {}),
+    "a check tells the truth": (keys.checks_well(), {}),
+    "a service remembers what was cancelled": (undos.advertises_well(), {}),
+    "a message comes": (
+        keys.waits_for_nobody(),
+        TOLD,
+    ),
+    "a time limit ends the wait": (keys.hangs_for_a_while(), {"kinds": ["crash_after_commit"]}),
+    "what stays on purpose": (undos.keeps_on_purpose(), {"reaches": ("partly_compensated",)}),
+}
+
+
+def world_of(call: Call[Any]) -> Any:
+    module = undos if call.target.function.__module__ == undos.__name__ else keys
+    return module.world
+
+
+def broken(call: Call[Any], **options: Any) -> Exploration:
+    with pytest.raises(RuleBroken) as caught:
+        explore(call, world=world_of(call), **ANYHOW, **options)
+    exploration = caught.value.exploration
+    assert isinstance(exploration, Exploration) and not exploration.ok
+    return exploration
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_it_is_found(name: str) -> None:
+    call, rule, faults, step, options = PLANTED[name]
+    exploration = broken(call, **options)
+    assert exploration.found is not None
+    assert exploration.found.breaches[0].rule == rule, str(exploration)
+    assert len(exploration.found.deviations) == faults
+    story = str(exploration)
+    assert step in story and f"replay='{exploration.token}'" in story
+    assert exploration.as_json()["finding"]["breaches"][0]["rule"] == rule
+
+
+@pytest.mark.parametrize("name", REPAIRED)
+def test_its_repaired_twin_passes(name: str) -> None:
+    call, options = REPAIRED[name]
+    exploration = explore(call, world=world_of(call), **options)
+    assert exploration.ok and exploration.worlds > 5
+
+
+@pytest.mark.parametrize("how", ["socket", "program", "loop"])
+def test_the_real_world_is_out_of_reach(how: str) -> None:
+    """The step fails with the cure in its error, and nothing is opened."""
+    exploration = explore(
+        keys.reaches_out(how), world=keys.world, faults=0, reaches=("compensated",), expect=[always(_names_the_cure)]
+    )
+    assert exploration.ok
+
+
+def _names_the_cure(ending: Ending) -> None:
+    assert ending.cause is not None and "fake(step, service)" in ending.cause.message
