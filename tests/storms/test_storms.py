@@ -1,0 +1,41 @@
+"""A short storm of real processes, and the controls: with a rule switched off, the same audit must find something."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.storms.audit import audit
+from tests.storms.stage import staged
+from tests.storms.storm import Plan
+from tests.storms.worker import Place
+
+
+def test_nothing_is_lost_in_a_storm(tmp_path: Path) -> None:
+    place = Place(tmp_path, lease=0.3, durability="relaxed")
+    plan = Plan(seed=random.randrange(10**6), kills=100, zombies=3)
+    print(f"seed {plan.seed}")
+    tally = staged(place, plan)
+    found = audit(place)
+    assert (found.findings, tally.wrong) == ([], []), plan
+    assert "Traceback" not in place.log.read_text()
+    assert found.counts["acknowledged"] > 0 and found.counts["Recovered"] > 0
+
+
+@pytest.mark.parametrize(
+    ("scene", "names"),
+    [
+        ("woken", set[str]()),
+        ("woken, without fencing", {"stuck", "at odds"}),
+        ("cut short", set[str]()),
+        ("cut short, without intent first", {"doubled key", "unasked"}),
+    ],
+)
+def test_the_audit_sees_a_broken_rule(scene: str, names: set[str], tmp_path: Path) -> None:
+    place = Place(tmp_path, lease=0.3, durability="relaxed")
+    tally = staged(place, scene)
+    found = audit(place)
+    assert tally.wrong == []
+    assert found.names >= names if names else found.findings == []
