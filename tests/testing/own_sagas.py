@@ -198,6 +198,12 @@ async def naps(who: str) -> str:
 
 
 @saga
+async def naps_alone() -> str:
+    await sleep(1)
+    return "awake"
+
+
+@saga
 async def asks(who: str) -> str:
     room = await book_room(who)
     said = await receive(Approval, timeout=600)

@@ -1,4 +1,4 @@
-"""Worlds that hypothesis thinks of: it looks for long journals, and shrinks what it finds."""
+"""Worlds that hypothesis thinks of: it looks for long journals."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from amends.errors import DefinitionError
 from amends.testing.explorer.player import Played
-from amends.testing.explorer.search import ODDS, Drawn, Progress, Tally, judge
+from amends.testing.explorer.search import ODDS, Drawn, Progress, Tally, judge, shrunk
 
 if TYPE_CHECKING:
     from amends.testing.explorer.player import Player
 
 
 class _Broken(Exception):
-    """A world broke a rule: hypothesis is to shrink it."""
+    """A world broke a rule: hypothesis may stop."""
 
 
 def guided(player: Player, *, faults: int, budget: int, seed: int, progress: Progress) -> Tally:
-    """`budget` worlds with at most `faults` faults each, drawn and shrunk by hypothesis, which must be installed."""
+    """`budget` worlds with at most `faults` faults each, drawn by hypothesis, if that is installed; a finding is shrunk."""
     try:
         import hypothesis
         from hypothesis import strategies
@@ -44,11 +44,11 @@ def guided(player: Player, *, faults: int, budget: int, seed: int, progress: Pro
         deadline=None,
         database=None,
         suppress_health_check=(health.too_slow, health.filter_too_much, health.data_too_large),
-        phases=(phase.generate, phase.target, phase.shrink),
+        phases=(phase.generate, phase.target),
         print_blob=False,
     )
     try:
         quietly(hypothesis.seed(seed)(hypothesis.given(strategies.data())(world)))()
     except (_Broken, BaseExceptionGroup):
-        tally.add(broken[-1])
+        tally.add(shrunk(player, broken[-1]))
     return tally

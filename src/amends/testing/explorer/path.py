@@ -35,12 +35,24 @@ class Given(Path):
 
     def __init__(self, deviations: Deviations) -> None:
         self._given = dict(deviations)
+        self._off = ""
         self.met: list[tuple[str, tuple[Kind, ...]]] = []
 
     def pick(self, place: str, kinds: tuple[Kind, ...]) -> Kind:
         """See `Path`."""
         kind = self._given.get(len(self.met), kinds[0]) if self._given else kinds[0]
         self.met.append((place, kinds))
-        if kind not in kinds:
-            raise OffThePath(f"{kind!r} cannot happen at {place}")
-        return kind
+        if kind in kinds:
+            return kind
+        self._off = self._off or f"{kind!r} cannot happen at {place}"
+        return kinds[0]
+
+    def demand_all(self) -> None:
+        """Check, once the world has ended, that every given fault has happened.
+
+        Raises:
+            OffThePath: one had no place.
+        """
+        last = max(self._given, default=-1)
+        if self._off or last >= len(self.met):
+            raise OffThePath(self._off or f"it comes to {len(self.met)} places, and a fault is given for number {last + 1}")

@@ -51,7 +51,6 @@ class Player:
         """One world on a path.
 
         Raises:
-            OffThePath: a given fault has no place in this world.
             AmendsError: what `engine.start` says to the saga's input.
         """
         self.played += 1
@@ -68,9 +67,10 @@ class Player:
         return ending
 
     def follow(self, deviations: Deviations) -> Played:
-        """The world in which just these faults happen, judged."""
+        """The world in which just these faults happen, judged; raises `OffThePath` when one of them cannot."""
         path = Given(deviations)
         ending = self.play(path)
+        path.demand_all()
         played = Played(deviations, path.met, ending, judged(ending))
         if len(deviations) <= 1:
             self._witness(played)

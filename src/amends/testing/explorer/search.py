@@ -9,12 +9,12 @@ from itertools import accumulate
 from random import Random
 from typing import TYPE_CHECKING, TypeAlias
 
-from amends.testing.explorer.path import Deviation, Deviations, OffThePath
+from amends.testing.explorer.path import Deviation, Deviations
 from amends.testing.explorer.player import Played
 from amends.testing.explorer.rules import judged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from amends.testing.explorer.faults import Kind
     from amends.testing.explorer.player import Player
@@ -71,12 +71,16 @@ class Level:
         self._parents: list[tuple[Deviations, list[tuple[int, tuple[Kind, ...]]]]] = []
         self._sizes: list[int] = []
 
-    def grow(self, played: Played) -> None:
-        """Add the worlds that have the faults of `played`, and one after the last of them."""
+    def grow(self, played: Played, only: frozenset[Kind] | None) -> None:
+        """Add the worlds that have the faults of `played`, and one after the last of them; of the kinds `only`, if given."""
         last = played.deviations[-1] if played.deviations else Deviation(-1, "")
         if last.kind in LEAVES:
             return
-        places = [(index, kinds[1:]) for index, (_, kinds) in enumerate(played.met) if index > last.place and kinds[1:]]
+        places: list[tuple[int, tuple[Kind, ...]]] = []
+        for index, (_, kinds) in enumerate(played.met[last.place + 1 :], start=last.place + 1):
+            wanted = kinds[1:] if only is None else tuple(kind for kind in kinds[1:] if kind in only)
+            if wanted:
+                places.append((index, wanted))
         self._parents.append((played.deviations, places))
         self._sizes.append(sum(len(kinds) for _, kinds in places))
 
@@ -104,14 +108,23 @@ class Level:
                 left -= len(kinds)
 
 
-def exhaustive(player: Player, *, faults: int, budget: int, shard: tuple[int, int] = (1, 1), progress: Progress) -> Tally:
+def exhaustive(
+    player: Player,
+    *,
+    faults: int,
+    budget: int,
+    progress: Progress,
+    shard: tuple[int, int] = (1, 1),
+    only: frozenset[Kind] | None = None,
+) -> Tally:
     """Every world with at most `faults` faults, fewest first; stops at the first that breaks a rule, which is the smallest.
 
     A level that does not fit into what is left of the budget (in worlds) is sampled, and the tally says so. A shard `k/n`
-    plays every n-th of the worlds with one fault, and all that follow from them.
+    plays every n-th of the worlds with one fault, and all that follow from them. `only` narrows the kinds of faults.
     """
     tally, luck, number = Tally(), Random(0), shard[0] - 1
-    level = _run(player, [()], tally if number == 0 else Tally(), progress)  # the world without faults is the first shard's
+    faultless = tally if number == 0 else Tally()  # the world without faults counts for the first shard
+    level = _run(player, [()], faultless, progress, only)
     for depth in range(1, faults + 1):
         if tally.found is not None:
             break
@@ -122,11 +135,17 @@ def exhaustive(player: Player, *, faults: int, budget: int, shard: tuple[int, in
         elif len(level) > room:
             tally.sampled.append((depth, max(0, room), len(level)))
             worlds = level.some(max(0, room), luck)
-        level = _run(player, worlds, tally, progress)
+        level = _run(player, worlds, tally, progress, only)
     return tally
 
 
-def _run(player: Player, worlds: Iterator[Deviations] | list[Deviations], tally: Tally, progress: Progress) -> Level:
+def _run(
+    player: Player,
+    worlds: Iterable[Deviations],
+    tally: Tally,
+    progress: Progress,
+    only: frozenset[Kind] | None,
+) -> Level:
     following = Level()
     for deviations in worlds:
         played = player.follow(deviations)
@@ -134,7 +153,7 @@ def _run(player: Player, worlds: Iterator[Deviations] | list[Deviations], tally:
         progress(tally)
         if played.breaches:
             break
-        following.grow(played)
+        following.grow(played, only)
     return following
 
 
@@ -160,6 +179,9 @@ class Drawn:
         return kinds[chosen]
 
 
+SHRINK_BUDGET = 2_000
+"""Worlds that may be played to find a smaller one than what luck has found."""
+
 ODDS = 12
 """At one place of so many a fault happens, when worlds are drawn by luck."""
 
@@ -181,17 +203,12 @@ def random(player: Player, *, faults: int, budget: int, seed: int, progress: Pro
 
 
 def shrunk(player: Player, found: Played) -> Played:
-    """The same breach with as few faults as can be: each is left out in turn, and again until none can be."""
-    rule = found.breaches[0].rule
-    for leave_out in range(len(found.deviations)):
-        fewer = (*found.deviations[:leave_out], *found.deviations[leave_out + 1 :])
-        try:
-            played = player.follow(fewer)
-        except OffThePath:
-            continue
-        if any(breach.rule == rule for breach in played.breaches):
-            return shrunk(player, played)
-    return found
+    """A breach with fewer faults, if there is one: all worlds are searched that have fewer, of the kinds that were found."""
+    kinds = frozenset(deviation.kind for deviation in found.deviations)
+    fewer = exhaustive(
+        player, faults=len(found.deviations) - 1, budget=SHRINK_BUDGET, only=kinds, progress=lambda _: None
+    ).found
+    return found if fewer is None else fewer
 
 
 def judge(player: Player, path: Drawn) -> Played:

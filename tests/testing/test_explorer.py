@@ -1,0 +1,309 @@
+"""The explorer itself: what it counts, replays, shrinks and shares, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from amends import Current, DefinitionError, Forward, as_current
+from amends.errors import RuleBroken, StaleToken, Vacuous
+from amends.stores.port import Letter
+from amends.testing import Ending, Refused, World, always, explore, fake, when_compensated, when_completed
+from amends.testing.explorer.scenario import Act
+from tests.testing import own_sagas as own
+from tests.testing.planted import keys, undos
+
+TWO_FAULTS: dict[str, Any] = {"world": keys.world, "expect": [always(lambda ending: not ending.letters)], "reaches": ()}
+"""A dead letter of `checks_well` takes two faults: a lost answer, and a check that is broken."""
+
+
+def finding(call: Any, **options: Any) -> RuleBroken:
+    with pytest.raises(RuleBroken) as caught:
+        explore(call, **options)
+    return caught.value
+
+
+# ── the search ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_worlds_are_counted_by_faults() -> None:
+    tally = explore(own.pays(5), world=own.world, faults=2).tally
+    assert tally.levels == {0: 1, 1: 19, 2: tally.worlds - 20} and not tally.sampled
+    assert explore(own.pays(5), world=own.world, faults=2).tally == tally
+
+
+def test_a_budget_that_does_not_suffice_is_said() -> None:
+    exploration = explore(own.pays(5), world=own.world, faults=2, budget=100, reaches=())
+    ((faults, played, total),) = exploration.tally.sampled
+    assert exploration.worlds == 100 and (faults, played) == (2, 80) and total > 200
+    assert f"sampled: 80 of {total} worlds with 2 faults" in str(exploration)
+    assert exploration.as_json()["sampled"] == [{"faults": 2, "played": 80, "worlds": total}]
+
+
+def test_shards_part_the_worlds_among_them() -> None:
+    whole = explore(own.pays(5), world=own.world, faults=2).tally
+    parts = [explore(own.pays(5), world=own.world, faults=2, shard=(k, 3), reaches=()).tally for k in (1, 2, 3)]
+    assert sum(part.worlds for part in parts) == whole.worlds
+    assert sum((part.fired for part in parts), start=type(whole.fired)()) == whole.fired
+
+
+def test_processes_share_the_worlds() -> None:
+    whole = explore(own.pays(5), world=own.world, faults=2).tally
+    shared = explore(own.pays(5), world=own.world, faults=2, processes=2).tally
+    assert (shared.worlds, shared.fired, shared.ends) == (whole.worlds, whole.fired, whole.ends)
+
+
+def test_processes_find_the_smallest() -> None:
+    alone = finding(keys.pays_without_key(), world=keys.world).exploration
+    assert finding(keys.pays_without_key(), world=keys.world, processes=2).exploration.token == alone.token
+
+
+@pytest.mark.parametrize("strategy", ["random", "hypothesis"])
+def test_luck_finds_two_faults_and_shrinks_to_them(strategy: Any) -> None:
+    found = finding(keys.checks_well(), strategy=strategy, faults=6, budget=3_000, seed=7, **TWO_FAULTS).exploration.found
+    assert len(found.deviations) == 2 and found.deviations[1].kind == "broken"
+
+
+def test_luck_tells_how_far_it_came() -> None:
+    told: list[int] = []
+    explore(
+        own.pays(5),
+        world=own.world,
+        strategy="random",
+        faults=3,
+        budget=50,
+        kinds=["cancel"],
+        progress=lambda tally: told.append(tally.worlds),
+    )
+    assert told == list(range(1, 51))
+
+
+# ── replay ───────────────────────────────────────────────────────────────────────────────────────
+
+REPLAY = """
+import json
+from amends.errors import RuleBroken
+from amends.testing import explore
+from tests.testing.planted import undos
+try:
+    explore(undos.advertises(), world=undos.world, replay={token!r})
+except RuleBroken as broken:
+    print(json.dumps(broken.exploration.as_json()))
+"""
+
+
+def test_a_token_gives_the_same_story_in_every_process() -> None:
+    exploration = finding(undos.advertises(), world=undos.world).exploration
+    told: list[str] = []
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        code = REPLAY.format(token=exploration.token)
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        told.append(done.stdout)
+    assert told[0] == told[1]
+    assert json.loads(told[0])["finding"] == json.loads(json.dumps(exploration.as_json()["finding"]))
+
+
+def test_a_token_of_a_repaired_saga_passes_and_of_another_version_says_so() -> None:
+    token = finding(undos.advertises(), world=undos.world).exploration.token
+    with pytest.raises(StaleToken, match="saga 'advertises', and 'advertises_well' is explored"):
+        explore(undos.advertises_well(), world=undos.world, replay=token)
+    with pytest.raises(StaleToken, match="another version"):
+        explore(undos.advertises(), world=undos.world, replay=token.replace("late_effect", "overtakes"))
+    prefix, print_, rest = token.split(".", 3)[:2], token.split(".")[2], token.split(".", 3)[3]
+    with pytest.raises(StaleToken, match="comes to other places"):
+        explore(undos.advertises(), world=undos.world, replay=".".join([*prefix, print_[::-1], rest]))
+
+
+@pytest.mark.parametrize(
+    "token", ["", "nonsense", "1.advertises", "2.advertises.00", "1.advertises.00.x-cancel", "1.a.00.1-no"]
+)
+def test_what_is_no_token_is_refused(token: str) -> None:
+    with pytest.raises(StaleToken):
+        explore(undos.advertises(), world=undos.world, replay=token)
+
+
+# ── what is expected, and what must have happened ────────────────────────────────────────────────
+
+
+def test_what_users_expect_is_told_in_their_words() -> None:
+    def two_are_paid(ending: Ending) -> None:
+        assert len(ending.standing()) == 2, "one payment stands"
+
+    story = str(finding(own.pays(5), world=own.world, expect=[when_completed(two_are_paid)]))
+    assert "breaks the rule 'two_are_paid'" in story and "one payment stands" in story
+    unmet = finding(own.pays(5), world=own.world, expect=[when_compensated(lambda ending: False)])
+    assert len(unmet.exploration.found.deviations) == 1 and "does not hold" in str(unmet)
+    assert explore(own.pays(5), world=own.world, faults=1, expect=[always(lambda ending: None)]).ok
+
+
+def test_an_exploration_without_an_outside_is_vacuous() -> None:
+    with pytest.raises(Vacuous, match="No step met the outside world"):
+        explore(own.naps_alone(), faults=1)
+    assert explore(own.naps_alone(), faults=1, kinds=["crash_after_commit", "cancel"]).ok
+
+
+def test_what_is_asked_for_must_occur() -> None:
+    with pytest.raises(Vacuous, match="never occurred: deadline_before"):
+        explore(own.pays(5), world=own.world, faults=1, kinds=["cancel", "deadline_before"])
+    with pytest.raises(Vacuous, match="no world ended 'abandoned'"):
+        explore(own.pays(5), world=own.world, faults=1, reaches=["abandoned"])
+    with pytest.raises(Vacuous, match="'opens' has a fake and never took effect"):
+        explore(own.pays(5), world=own.world, faults=1, fakes=[fake(own.opens, own.hotel, returns=1)])
+
+
+def test_faults_can_be_left_out() -> None:
+    tally = explore(own.pays(5), world=own.world, faults=1, without=["cancel", "restart"]).tally
+    assert tally.fired["crash_after_commit"] and not tally.fired["cancel"] and not tally.fired["restart"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"kinds": ["flood"]}, "no fault 'flood'"),
+        ({"workers": 0}, "workers=0"),
+        ({"faults": -1}, "faults=-1"),
+        ({"budget": 0}, "budget=0"),
+        ({"processes": 0}, "processes=0"),
+        ({"shard": (3, 2)}, r"shard=\(3, 2\)"),
+        ({"strategy": "guess"}, "strategy='guess'"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(DefinitionError, match=words):
+        explore(own.pays(5), world=own.world, **options)
+
+
+def test_only_sagas_are_explored() -> None:
+    with pytest.raises(DefinitionError, match="a call of a saga"):
+        explore(own.charge(5))
+    with pytest.raises(DefinitionError, match="takes a step"):
+        fake(own.pays, own.bank)  # type: ignore[arg-type]
+    with pytest.raises(DefinitionError, match="a service 'bank' already"):
+        own.world.service("bank")
+
+
+def test_what_the_engine_refuses_is_said_as_it_is() -> None:
+    from amends import NotStorable
+
+    with pytest.raises(NotStorable):
+        explore(own.pays(float("nan")), world=own.world)  # type: ignore[arg-type]
+
+
+# ── the people and the things around a run ───────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("act", "end"),
+    [("resolve", "compensated"), ("abandon", "abandoned"), ("happened", "needs_attention"), ("retry", "needs_attention")],
+)
+def test_an_operator_acts_on_dead_letters(act: Act, end: str) -> None:
+    def operator(letter: Letter) -> Act:
+        return act
+
+    tally = explore(own.sends("box"), world=own.world, faults=1, operator=operator, without=["broken"]).tally
+    assert tally.ends[end], tally.ends
+
+
+def test_setup_comes_before_every_world() -> None:
+    seen: list[int] = []
+    assert len(seen) == 0
+    exploration = explore(own.pays(5), world=own.world, faults=1, setup=lambda: seen.append(1))
+    assert len(seen) == exploration.worlds
+
+
+def test_two_workers_start_one_run() -> None:
+    assert explore(own.pays(5), world=own.world, faults=1, workers=2).tally.ends["completed"]
+
+
+# ── a World outside of an exploration, and the habits of its services ────────────────────────────
+
+
+def now(key: str, *, forward: str = "") -> as_current:
+    return as_current(Current(key, 1, "run", "saga", "step", Forward(forward or key, {}, False)))
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_a_service_takes_effect_once_for_a_key(idempotent: bool) -> None:
+    world = World()
+    bank = world.service("bank", idempotent=idempotent)
+    with now("k"):
+        first, second = bank.sync.do("charge"), bank.sync.do("charge")
+    assert (first == second) is idempotent and len(world.standing()) == (1 if idempotent else 2)
+    assert repr(bank) == "<service bank>" and str(world.effects[0]) == "bank: charge (bank-1) stands"
+    world.clear()
+    assert world.effects == []
+
+
+def test_a_service_remembers_what_was_cancelled_or_not() -> None:
+    world = World()
+    good, bad = world.service("good"), world.service("bad", remembers=False)
+    for service in (good, bad):
+        with now("u", forward="k"):
+            service.sync.undo()
+    with now("k"), pytest.raises(Refused, match="was cancelled before it arrived"):
+        good.sync.do("late")
+    with now("k"):
+        assert bad.sync.do("late") == "bad-1"
+
+
+def test_a_service_that_cannot_cancel_by_key_says_so() -> None:
+    service = World().service("post", cancels_by_key=False)
+    with now("u", forward="k"), pytest.raises(Refused, match="give it the receipt"):
+        service.sync.undo()
+    with pytest.raises(Refused, match="knows no receipt 'x'"):
+        service.sync.undo("x")
+
+
+def test_a_final_check_shuts_the_door() -> None:
+    world = World()
+    for name, final in (("final", True), ("open", False)):
+        service = world.service(name, final_checks=final)
+        with now("k"):
+            assert service.sync.check() is None
+            if final:
+                with pytest.raises(Refused):
+                    service.sync.do("late")
+            else:
+                assert service.sync.check() is None and service.sync.do("late") == service.sync.check()
+
+
+def test_refunds_are_told_apart_by_their_own_keys() -> None:
+    world = World()
+    state, money = world.service("state"), world.service("money", refunds=True)
+    for service in (state, money):
+        with now("k" + service.name):
+            receipt = service.sync.do("payment")
+        for key in ("one", "one", "two"):
+            service.sync.undo(receipt, undo_key=key)
+    assert [effect.net for effect in world.effects] == [0, -1]
+
+
+def test_a_refusal_is_of_the_users_own_kind() -> None:
+    class Declined(Exception):
+        pass
+
+    service = World().service("bank", refusal=Declined)
+    with now("u", forward="k"):
+        service.sync.undo()
+    with now("k"), pytest.raises(Declined):
+        service.sync.do("charge")
+
+
+def test_an_answer_of_ones_own_is_given_again() -> None:
+    service = World().service("bank")
+    with now("k"):
+        assert service.sync.do("charge", {"id": 1}) == {"id": 1} == service.sync.do("charge", {"id": 2})
+        assert service.sync.check() == {"id": 1}
+
+
+def test_unavailability_is_worth_asking_again_and_slowness_takes_its_time() -> None:
+    tally = explore(own.trip("ada"), world=own.world, faults=1, kinds=["unavailable"]).tally
+    assert tally.fired["unavailable"] == 1 and tally.ends == {"completed": 2}
+    waits = explore(own.waits("ada"), world=own.world, faults=0, reaches=["compensated"])
+    assert waits.tally.ends == {"compensated": 1}
