@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import pytest
 
+pytest_plugins = ["pytester"]
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 

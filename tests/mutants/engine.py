@@ -10,11 +10,6 @@ RECOVERY = ("tests/engine/test_lost_answers_of_the_store.py", "tests/engine/test
 FLIGHT = ("tests/engine/test_engine.py",)
 PEOPLE = ("tests/engine/test_engine.py",)
 
-BEGIN = """        crew.starting.add(row.id)
-        try:
-            there = await crew.store.create(row, first)
-"""
-
 TURNS = [
     Mutant(
         "decisions are performed before the commit",
@@ -29,8 +24,8 @@ TURNS = [
         "the first step is called before the run is durable",
         "Journal: the first intent is durable before the call too",
         "engine/engine.py",
-        BEGIN,
-        "        crew.runners[row.id] = runner\n        runner.begun(decisions, turn)\n" + BEGIN,
+        "        crew.starting.add(row.id)\n",
+        "        crew.runners[row.id] = runner\n        runner.begun(decisions, turn)\n        crew.starting.add(row.id)\n",
         FIRST,
     ),
     Mutant(

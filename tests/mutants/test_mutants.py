@@ -34,7 +34,7 @@ def test_every_word_of_the_design_has_mutants() -> None:
 
 
 def test_a_mutant_that_does_not_apply_is_loud() -> None:
-    with pytest.raises(ValueError, match="0 times in model/x.py, not once"):
+    with pytest.raises(ValueError, match=r"0 times in model/x\.py, not once"):
         Mutant("gone", "Key: any", "model/x.py", "old", "new").applied("nothing")
     with pytest.raises(ValueError, match="2 times"):
         Mutant("twice", "Key: any", "model/x.py", "old", "new").applied("old old")

@@ -84,7 +84,8 @@ def _waited(child: subprocess.Popen[bytes], limit: float) -> int | None:
     end = time.monotonic() + limit
     in_time = True
     try:
-        while (in_time := time.monotonic() < end) and not os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        while (in_time := time.monotonic() < end) and not os.waitid(os.P_PID, child.pid, look):
             time.sleep(0.02)
     finally:
         os.killpg(child.pid, signal.SIGKILL)  # the child is not reaped yet, so its number is still its own

@@ -144,7 +144,7 @@ def explore(
     if not exploration.ok:
         raise RuleBroken(exploration)
     if replay is None and shard[1] == 1:
-        demand_substance(what, exploration.tally, tuple(reaches), faults)
+        demand_substance(what, exploration.tally, tuple(reaches), plan)
     return exploration
 
 

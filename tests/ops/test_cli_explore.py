@@ -1,0 +1,89 @@
+"""`amends explore`, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from amends.ops.cli import main
+from amends.testing import Scenario
+from tests.testing.planted import undos
+
+GOOD = Scenario(undos.cancels_by_key(), undos.world)
+EMPTY = Scenario(undos.cancels_by_key(), undos.world, kinds=frozenset({"overtakes"}))
+SOMETHING = 17
+
+HERE = "tests.ops.test_cli_explore"
+BAD = ("tests.testing.planted.undos:advertises", "--processes", "1")
+
+
+def run(*words: str, code: int = 0) -> Result:
+    result = CliRunner().invoke(main, ["explore", *words])
+    assert result.exit_code == code, (result.exit_code, result.output, result.exception)
+    return result
+
+
+def test_a_finding_is_a_story_and_an_exit_code() -> None:
+    said = run(*BAD, code=22)
+    assert said.stderr == "" and "breaks the rule 'stays_undone' in a world with one fault" in said.stdout
+    assert max(len(line) for line in said.stdout.splitlines()) <= 100
+    replay = re.search(r"amends explore (\S+) --replay (\S+)", said.stdout)
+    assert replay is not None and replay[1] == BAD[0]
+    again = run(replay[1], "--replay", replay[2], code=22).stdout
+    assert (
+        again.split("\n\n1 worlds")[0]
+        == said.stdout.split(f"\n\n{said.stdout.rpartition(' worlds')[0].split()[-1]} worlds")[0]
+    )
+
+
+def test_a_scenario_holds_all_that_is_needed() -> None:
+    assert "worlds (by faults: 1 with 0" in run(f"{HERE}:GOOD", "--faults", "1").stdout
+    assert "worlds" in run(f"{HERE}:GOOD", "--faults", "1", "--store", "sqlite").stdout
+
+
+def test_what_proves_nothing_says_so() -> None:
+    said = run(f"{HERE}:EMPTY", "--faults", "1", code=20)
+    assert said.stdout == "" and "nothing was proven. these faults never occurred: overtakes" in said.stderr
+
+
+def test_json_is_one_document() -> None:
+    found = json.loads(run(*BAD, "--json", code=22).stdout)
+    assert found["ok"] is False and found["finding"]["breaches"][0]["rule"] == "stays_undone"
+    assert json.loads(run(f"{HERE}:GOOD", "--faults", "1", "--json").stdout)["finding"] is None
+
+
+def test_shards_add_up() -> None:
+    def worlds(*words: str) -> Any:
+        return json.loads(run(f"{HERE}:GOOD", "--faults", "1", "--json", *words).stdout)["worlds"]
+
+    assert sum(worlds("--shards", f"{k}/3") for k in (1, 2, 3)) == worlds("--processes", "2")
+
+
+@pytest.mark.parametrize("words", [["--strategy", "random"], ["--strategy", "hypothesis"]])
+def test_luck_needs_a_budget(words: list[str]) -> None:
+    assert "400 worlds" in run(f"{HERE}:GOOD", "--budget", "400", "--shards", "1/1", "--seed", "3", *words).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nothing.here:saga"], "no module 'nothing.here'"),
+        ([HERE], "write MODULE:NAME"),
+        ([f"{HERE}:NOTHING"], "has no 'NOTHING'"),
+        ([f"{HERE}:SOMETHING"], "is int; name a saga, or a Scenario"),
+        ([f"{HERE}:GOOD", "--input", "{}"], "--input is for a saga"),
+        ([BAD[0], "--input", "{"], "are not a JSON object"),
+        ([BAD[0], "--shards", "4/3"], "write K/N"),
+        ([BAD[0], "--replay", "nonsense"], "no token of this version"),
+    ],
+)
+def test_usage_errors_say_what_to_write(words: list[str], said: str) -> None:
+    assert said in run(*words, code=2).stderr.replace("\n", " ")
+
+
+def test_what_the_engine_refuses_is_said() -> None:
+    assert "who" in run("tests.testing.own_sagas:trip", code=2).stderr
