@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from amends.ops.cli import main
+from amends.testing.explorer.faults import KINDS
+from amends.testing.explorer.rules import NAMES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -114,3 +116,10 @@ def test_commands_in_the_docs_exist(page: Path) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_every_fault_and_every_rule_of_the_explorer_has_its_line() -> None:
+    text = (ROOT / "docs" / "explore.md").read_text()
+    told = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", text, re.MULTILINE))
+    assert set(told) == {*KINDS, *NAMES}
+    assert {name: rule.sentence for name, rule in NAMES.items()}.items() <= told.items()

@@ -184,6 +184,8 @@ def test_only_sagas_are_explored() -> None:
         explore(own.charge(5))
     with pytest.raises(DefinitionError, match="takes a step"):
         fake(own.pays, own.bank)  # type: ignore[arg-type]
+    with pytest.raises(DefinitionError, match="say what the step returns"):
+        fake(own.price, own.bank)
     with pytest.raises(DefinitionError, match="a service 'bank' already"):
         own.world.service("bank")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from amends.errors import DefinitionError
+from amends.errors import DefinitionError, NotStorable
 from amends.model.call import Companion, Step
 from amends.testing.world import Service
 
@@ -37,7 +37,9 @@ class Fake:
 
     async def _do(self, *args: Any, **kwargs: Any) -> Any:
         answer = self.returns(*args, **kwargs) if callable(self.returns) else self.returns
-        given = await self.service.do(self.step.name, _NOTHING if answer is None else answer)
+        if answer is None:
+            answer = _NOTHING
+        given = await self.service.do(self.step.name, None if answer is RECEIPT else answer)
         return None if given is _NOTHING else given
 
     async def _undo(self, *_: Any) -> None:
@@ -60,8 +62,11 @@ class Fake:
 
 _NOTHING = object()
 
+RECEIPT = object()
+"""The step returns the receipt of the service."""
 
-def fake(step: Step[..., Any], service: Service, *, returns: Any = None) -> Fake:
+
+def fake(step: Step[..., Any], service: Service, *, returns: Any = RECEIPT) -> Fake:
     """Let a service of the World do a step's work while a saga is explored.
 
     The step's own functions are not called: the step takes effect in the service under its idempotency key, its undo
@@ -71,11 +76,25 @@ def fake(step: Step[..., Any], service: Service, *, returns: Any = None) -> Fake
     Args:
         step: the step.
         service: of the World that is explored.
-        returns: what the step returns, or a function of the step's arguments that says so.
+        returns: what the step returns, or a function of the step's arguments that says so; by default the service's
+            receipt (a string), or None for a step that returns nothing.
 
     Raises:
-        DefinitionError: `step` is not a step.
+        DefinitionError: `step` is not a step, or it returns neither a string nor nothing, and `returns` is not given.
     """
     if not isinstance(step, Step):
         raise DefinitionError(f"fake(...) takes a step, not {step!r}.")
+    if returns is RECEIPT and not _fits(step, "receipt"):
+        if not _fits(step, None):
+            raise DefinitionError(f"fake({step.name}, ...): say what the step returns: returns=...")
+        returns = None
     return Fake(step, service, returns)
+
+
+def _fits(step: Step[..., Any], value: object) -> bool:
+    """Whether a step may return this."""
+    try:
+        step.signature.result.encode(value)
+    except NotStorable:
+        return False
+    return True

@@ -38,7 +38,7 @@ class Tale:
 
     def add(self, who: Teller | None, what: str, turn: Turn | None = None) -> None:
         """Something happened."""
-        self.events.append(Event(self._clock.now, f"worker {who.number}" if who else "", what, turn))
+        self.events.append(Event(self._clock.now, f"worker {who.number + 1}" if who else "", what, turn))
 
     def fault(self, kind: faults.Kind, place: str) -> None:
         """A fault befell the world at a place."""
