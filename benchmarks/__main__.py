@@ -17,6 +17,7 @@ from amends import Engine
 from amends.model import records as r
 from amends.model.machine import Machine
 from benchmarks import limits
+from benchmarks.exploration import worlds
 from benchmarks.sagas import many, ten
 
 ROUNDS = 3
@@ -93,6 +94,10 @@ def main() -> None:
                 keep(f"size {at_once}", size)
             keep("long", asyncio.run(long(place / "long", 1000)))
             keep("machine", machine_turn())
+            for processes in (1, 2):
+                explored, taken = worlds(processes)
+                keep("worlds", explored)
+                keep(f"explorer {processes}", taken)
     keep("import", import_time())
     middle = {name: statistics.median(values) for name, values in found.items()}
     print(
@@ -111,6 +116,10 @@ def main() -> None:
         )
     ratio = middle["long"] / middle["raw 1"]
     print(f"one run of 1,000 steps              {middle['long']:>9,.0f} steps/s   {ratio:>5.0%} of raw 1")
+    print(
+        f"\nfault explorer, 4 steps, all pairs    {middle['worlds']:>7,.0f} worlds in {middle['explorer 1']:.1f} s with one process,"
+        f" {middle['explorer 2']:.1f} s with two"
+    )
     print(f"\na turn within the machine {middle['machine']:.1f} µs, import {middle['import']:.0f} ms")
 
 

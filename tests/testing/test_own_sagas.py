@@ -28,12 +28,13 @@ def test_no_three_faults_break_a_rule(name: str) -> None:
     assert exploration.ok and not exploration.tally.sampled and exploration.tally.levels[3] > 50
 
 
-def test_together_they_reach_every_end_by_every_fault() -> None:
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+def test_together_they_reach_every_end_by_every_fault(store: StoreKind) -> None:
     """Each scenario is played with one fault: what none of them meets, nobody has explored."""
     ends: set[str] = set()
     fired: set[str] = set()
     for scenario in SCENARIOS.values():
-        tally = explore(scenario, faults=1, reaches=()).tally
+        tally = explore(replace(scenario, store=store), faults=1, reaches=()).tally
         ends |= set(tally.ends)
         fired |= set(tally.fired)
     assert ends == {"completed", "compensated", "partly_compensated", "needs_attention", "abandoned"}
