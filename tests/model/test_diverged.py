@@ -100,3 +100,47 @@ def test_a_renamed_step_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_same_work_in_other_words_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [effect.step.name for effect in replayed(half_way(), same, monkeypatch).machine.in_flight()] == ["charge"]
+
+
+async def leaves_sooner(sku: str, card: str) -> str:
+    await shop.reserve(sku, 1)
+    raise KeyError("new")
+
+
+async def leaves(sku: str, card: str) -> str:
+    await shop.reserve(sku, 1)
+    raise ValueError("old")
+
+
+def test_failing_for_another_reason_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.order, "function", leaves)
+        world = half_way()
+    with pytest.raises(Diverged) as caught:
+        replayed(world, leaves_sooner, monkeypatch)
+    assert "ValueError" in caught.value.recorded and "KeyError" in caught.value.asked
+
+
+def test_the_cause_stays_as_it_was_told_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same error in edited code has another traceback; the story of the run does not change with it."""
+
+    async def edited(sku: str, card: str) -> str:
+        await shop.reserve(sku, 1)
+        raise ValueError("in other words")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.order, "function", leaves)
+        world = half_way()
+    again = replayed(world, edited, monkeypatch)
+    assert again.machine.cause == world.machine.cause
+    assert world.machine.cause is not None and world.machine.cause.message == "old"
+
+
+def test_more_than_was_asked_and_less_than_was_asked_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = half_way()
+    for change in (lambda turn: turn[:-1], lambda turn: [*turn, turn[-1]]):
+        again = World(shop.order("a", "ok"))
+        with pytest.raises(Diverged) as caught:
+            replay(again.machine, [world.turns[0], change(world.turns[1])])
+        again.machine.close()
+        assert "nothing more" in (caught.value.recorded, caught.value.asked)

@@ -6,9 +6,9 @@ from tests.mutants.mutant import Mutant
 
 ENGINE = "tests/engine/test_engine.py"
 FIRST = ("tests/engine/test_journal_first.py",)
-RECOVERY = ("tests/engine/test_lost_answers_of_the_store.py", "tests/engine/test_engine.py")
-FLIGHT = ("tests/engine/test_engine.py",)
-PEOPLE = ("tests/engine/test_engine.py",)
+RECOVERY = ("tests/engine/test_recovery.py",)
+FLIGHT = ("tests/engine/test_flight.py",)
+PEOPLE = ("tests/engine/test_people.py",)
 
 TURNS = [
     Mutant(

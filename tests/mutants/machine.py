@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tests.mutants.model import MACHINE, PURE
+from tests.mutants.model import ATTEMPTS, PURE
 from tests.mutants.mutant import Mutant
 
 KEYS_TESTS = ("tests/model/test_keys.py",)
+PARTS = ("tests/model/test_keys.py::test_every_part_changes_the_key",)
 CODEC_TESTS = ("tests/model/test_codec.py",)
 
 ENDS = [
@@ -261,7 +262,7 @@ VALUES = [
         "model/keys.py",
         "for part in (namespace, saga, run_id, str(pos), step, str(generation)):",
         f"for part in ({', '.join(rest)}):",
-        KEYS_TESTS,
+        PARTS,
     )
     for what, rest in {
         "the namespace": ("saga", "run_id", "str(pos)", "step", "str(generation)"),
@@ -303,7 +304,7 @@ VALUES += [
         "model/machine.py",
         "keys.step_key(self._namespace,",
         'keys.step_key("",',
-        (MACHINE,),
+        ATTEMPTS,
     ),
     Mutant(
         "an undo has the key of its step",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 MACHINE = "tests/model/test_machine.py"
-PURE = (MACHINE, "tests/model/test_any_order.py")
+ATTEMPTS = ("tests/model/test_attempts.py",)
+PURE = (MACHINE, *ATTEMPTS)
 
 OUTCOMES = [
     Mutant(
@@ -62,7 +63,7 @@ OUTCOMES = [
         "engine/flight.py",
         'if self._kind == "check" and value is None:',
         'if self._kind == "check" and not value:',
-        ("tests/engine/test_engine.py",),
+        ("tests/engine/test_flight.py",),
     ),
     Mutant(
         "a tolerant undo is not used",
@@ -209,7 +210,7 @@ RETRIES = [
         "model/retry.py",
         "return not isinstance(error, self.never) and (lost or isinstance(error, self.on))",
         "return lost or isinstance(error, self.on)",
-        ("tests/model/test_definition.py",),
+        ATTEMPTS,
     ),
     Mutant(
         "a refusal is asked again",
@@ -217,7 +218,7 @@ RETRIES = [
         "model/retry.py",
         "(lost or isinstance(error, self.on))",
         "True",
-        ("tests/model/test_definition.py",),
+        ATTEMPTS,
     ),
     Mutant(
         "a lost answer is not asked for again",
@@ -225,7 +226,7 @@ RETRIES = [
         "model/retry.py",
         "(lost or isinstance(error, self.on))",
         "isinstance(error, self.on)",
-        ("tests/model/test_definition.py",),
+        ATTEMPTS,
     ),
     Mutant(
         "attempts of the step are taken from its undo",

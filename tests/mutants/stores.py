@@ -114,7 +114,7 @@ SQLITE = [
         "stores/sqlite.py",
         "SELECT no,?,?,? FROM runs WHERE id = ? AND epoch = ? AND owner = ?",
         "SELECT no,?,?,? FROM runs WHERE id = ? AND 0 < ? AND owner = ?",
-        WRITES,
+        (f"{WRITES[0]}::test_one_that_is_refused_does_not_fail_its_neighbours",),
     ),
     Mutant(
         "an append is not fenced by the worker",
@@ -202,7 +202,7 @@ SQLITE = [
         "stores/port.py",
         "if turn.seq != number or turn.sum != total:",
         "if turn.seq != number:",
-        DAMAGE,
+        (f"{DAMAGE[0]}::test_every_flipped_bit_of_a_turn_is_found",),
     ),
     Mutant(
         "the chain is not continued",

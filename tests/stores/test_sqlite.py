@@ -115,6 +115,28 @@ def test_a_batch_that_cannot_begin_waits_once_and_not_once_for_each(tmp_path: Pa
     with_store(tmp_path / "a.db", work, busy=0.05)
 
 
+def test_what_is_said_to_be_written_can_be_read_by_others(tmp_path: Path) -> None:
+    """Also when the commit takes its time."""
+
+    async def work(store: SQLiteStore) -> None:
+        assert store._writer is not None
+        commits: list[str] = []
+
+        def slow(sql: str) -> None:
+            if sql == "COMMIT":
+                time.sleep(0.1)  # the trace comes before the statement
+                commits.append(sql)
+
+        store._writer._connection.set_trace_callback(slow)
+        await store.create(row("r"), first(row("r")))
+        other = sqlite3.connect(tmp_path / "a.db")
+        assert commits and other.execute("SELECT count(*) FROM turns").fetchone() == (1,)
+        other.close()
+        store._writer._connection.set_trace_callback(None)
+
+    with_store(tmp_path / "a.db", work)
+
+
 def test_a_job_that_breaks_fails_alone_whatever_it_raises(tmp_path: Path) -> None:
     def bad(db: sqlite3.Connection) -> None:
         db.execute("INSERT INTO meta VALUES ('half', 'done')")

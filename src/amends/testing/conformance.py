@@ -125,6 +125,19 @@ async def check_an_old_epoch_writes_nothing(pair: Pair, die: Callable[[Store], A
     assert await two.letters(LetterQuery(open=None)) == [] and len(await two.mail(run.id)) == 1
 
 
+async def check_an_epoch_of_before_is_over_for_its_own_worker_too(pair: Pair, _: object) -> None:
+    """A worker that gave a run up and has it again can do nothing in the name of the first time."""
+    one, _two = await _opened(pair)
+    run, first = _row(), _first(_row())
+    await one.create(run, first)
+    await one.commit(Change(run.id, 1, None, "running", next_at=1.0, release=True))
+    (again,) = await one.claim(("saga",), now=1.0, limit=1)
+    assert (again.owner, again.epoch) == ("one", 2)
+    await _refused(LeaseLost, one.commit(Change(run.id, 1, _turn(run, 2, first.sum), "running", touched=False)))
+    await _refused(LeaseLost, one.commit(Change(run.id, 1, None, "running", next_at=5.0, release=True)))
+    assert await one.run(run.id) == again and await one.journal(run.id) == [first]
+
+
 async def _claimed(store: Store, now: float = 10.0) -> list[Run]:
     """Claim until something is there: the death of a worker shows within its lease."""
     for _ in range(1000):

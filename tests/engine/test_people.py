@@ -1,0 +1,106 @@
+"""What people are told about a run and its dead letters, and which acts fit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from amends import Compensated, DefinitionError, Engine, NeedsAttention, Retry, saga, step
+from amends.model import keys
+from amends.stores.memory import MemoryStore
+
+
+@step
+async def ship(parcel: str) -> str:
+    return f"sent {parcel}"
+
+
+@ship.undo(retry=Retry(attempts=2, first=0.0, on=Exception))
+async def unship(sent: str) -> None:
+    raise ValueError("the van has left")
+
+
+@step(on_rollback="keep")
+async def tell_ann(text: str) -> str:
+    return text
+
+
+@step
+async def plain() -> None: ...
+
+
+@saga
+async def ships() -> None:
+    await ship("books")
+    raise RuntimeError("no room")
+
+
+@saga
+async def keeps() -> None:
+    await tell_ann("hello")
+    await plain()
+    raise RuntimeError("stop")
+
+
+@saga
+async def empties(what: str) -> Any:
+    return {"none": None, "zero": 0, "text": "", "list": [], "false": False}[what]
+
+
+def with_engine(work: Callable[[Engine], Awaitable[Any]]) -> Any:
+    async def main() -> Any:
+        async with Engine(MemoryStore(), sagas=[ships, keeps, empties], namespace="n", poll=0.01) as engine:
+            return await work(engine)
+
+    return asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_the_caller_learns_what_was_kept_and_why() -> None:
+    async def work(engine: Engine) -> None:
+        with pytest.raises(Compensated, match="kept: tell_ann") as caught:
+            await engine.run(keeps(), id="k")
+        outcome = await engine.get("k").outcome()
+        assert outcome.state == "partly_compensated" and outcome.kept == caught.value.kept
+        assert [(kept.pos, kept.step) for kept in outcome.kept] == [(1, "tell_ann"), (2, "plain")]
+
+    with_engine(work)
+
+
+@pytest.mark.parametrize(("what", "value"), [("none", None), ("zero", 0), ("text", ""), ("list", []), ("false", False)])
+def test_a_falsy_value_of_a_run_stays_what_it_is(what: str, value: object) -> None:
+    async def work(engine: Engine) -> None:
+        for _ in range(2):
+            got = await engine.run(empties(what), id="e")
+            assert got == value and type(got) is type(value)
+
+    with_engine(work)
+
+
+def test_a_letter_holds_all_that_a_person_needs() -> None:
+    async def work(engine: Engine) -> None:
+        with pytest.raises(NeedsAttention) as caught:
+            await engine.run(ships(), id="s")
+        assert caught.value.cause.type == "RuntimeError"
+        letter = await engine.dlq.show("s#1")
+        assert (letter.step, letter.kind) == ("ship", "undo_failed")
+        paper = json.loads(letter.body)
+        assert (paper["args"], paper["result"], paper["attempts"]) == ({"parcel": "books"}, "sent books", 2)
+        assert paper["key"] == keys.step_key("n", "ships", "s", 1, "ship", b'{"parcel":"books"}')
+        assert paper["error"]["message"] == "the van has left" and "unship" in paper["error"]["traceback"]
+
+    with_engine(work)
+
+
+def test_an_act_that_does_not_fit_the_letter_is_refused_and_the_letter_waits_on() -> None:
+    async def work(engine: Engine) -> None:
+        with pytest.raises(NeedsAttention):
+            await engine.run(ships(), id="s")
+        with pytest.raises(DefinitionError, match="cannot be answered; what can be done: retry, resolve, abandon"):
+            await engine.dlq.answer("s#1", happened=False)
+        assert [letter.acted for letter in await engine.dlq.list()] == [None]
+
+    with_engine(work)

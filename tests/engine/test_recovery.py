@@ -1,0 +1,284 @@
+"""Runs that are paused, parked, taken over and taken up: what was known is known again, and is acted upon once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from amends import Engine, receive, saga, sleep, step
+from amends.engine import engine as engine_module
+from amends.model import records as r
+from amends.model.records import Record
+from amends.stores.memory import MemoryStore, Shelf
+from amends.stores.port import Change, Mail
+
+marks: list[str] = []
+gate = here = asyncio.Event()
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    marks.clear()
+    monkeypatch.setattr(engine_module, "GRACE", 0.5)
+
+
+@step(no_undo="it only waits")
+async def hold(what: str) -> str:
+    marks.append(what)
+    here.set()
+    await gate.wait()
+    return what
+
+
+@saga
+async def two() -> str:
+    return await hold("one") + await hold("two")
+
+
+@saga
+async def hears(before: bool) -> list[str]:
+    if before:
+        await hold("one")
+    return [await receive(str)]
+
+
+@saga
+async def naps(first: float, second: float) -> str:
+    await sleep(first)
+    await sleep(second)
+    return "woke"
+
+
+@saga(deadline=60)
+async def naps_in_time(first: float, second: float) -> str:
+    await sleep(first)
+    await sleep(second)
+    return "woke"
+
+
+SAGAS = [two, hears, naps, naps_in_time]
+
+
+def engine_on(store: MemoryStore, **options: Any) -> Engine:
+    return Engine(store, sagas=SAGAS, **{"poll": 0.01, **options})
+
+
+def run(main: Callable[[], Awaitable[Any]]) -> Any:
+    async def bounded() -> Any:
+        global gate, here
+        gate, here = asyncio.Event(), asyncio.Event()
+        return await asyncio.wait_for(main(), 5)
+
+    return asyncio.run(bounded())
+
+
+async def until(what: Callable[[], bool]) -> None:
+    while not what():
+        await asyncio.sleep(0.005)
+
+
+async def journaled(engine: Engine, kind: type[Record]) -> list[Any]:
+    return [record for turn in await engine.history("x") for record in turn if isinstance(record, kind)]
+
+
+def test_a_worker_whose_turn_was_refused_acts_upon_nothing_of_it() -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        async with engine_on(store, poll=60) as zombie, engine_on(MemoryStore(store.shelf)) as other:
+            await zombie.start(two(), id="x")
+            await here.wait()
+            store.silence()
+            await until(lambda: len(marks) == 2)
+            gate.set()
+            assert await other.get("x").result() == "onetwo"
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert marks == ["one", "one", "two"]
+
+    run(main)
+
+
+def test_what_changes_nothing_yet_is_known_after_a_recovery() -> None:
+    """A message that came before it was asked for: it is in the journal, and not in the box any more."""
+
+    async def main() -> None:
+        shelf = Shelf()
+        async with engine_on(MemoryStore(shelf)) as engine:
+            await engine.start(hears(True), id="x")
+            await here.wait()
+            await engine.tell("x", "early", by="ann")
+            await until(lambda: not shelf.mail)
+        gate.set()
+        async with engine_on(MemoryStore(shelf)) as engine:
+            assert await engine.get("x").result() == ["early"]
+
+    run(main)
+
+
+def test_mail_is_in_the_journal_or_in_the_box_and_never_in_both() -> None:
+    async def main() -> None:
+        shelf = Shelf()
+        async with engine_on(MemoryStore(shelf)) as engine:
+            await engine.start(hears(True), id="x")
+            await here.wait()
+            await engine.tell("x", "hello", by="ann")
+            while not await journaled(engine, r.Told):
+                assert shelf.mail
+                await asyncio.sleep(0)
+            assert not shelf.mail
+
+    run(main)
+
+
+class Slow(MemoryStore):
+    """Writes nothing until it may."""
+
+    may: asyncio.Event
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        async def later() -> None:
+            await self.may.wait()
+            await MemoryStore.commit(self, change)
+
+        self.asked = change
+        return asyncio.ensure_future(later())
+
+
+def test_mail_that_is_fetched_again_before_it_is_written_is_taken_in_once() -> None:
+    async def main() -> None:
+        store = Slow()
+        store.may = asyncio.Event()
+        async with engine_on(store) as engine:
+            await engine.start(hears(True), id="x")
+            await here.wait()
+            await engine.tell("x", "one", by="ann")
+            await until(lambda: hasattr(store, "asked"))
+            await engine.tell("x", "two", by="ann")
+            for _ in range(20):
+                await asyncio.sleep(0)
+            store.may.set()
+            await until(lambda: not store.shelf.mail)
+            assert [bytes(told.body) for told in await journaled(engine, r.Told)] == [b'"one"', b'"two"']
+
+    run(main)
+
+
+class Told(MemoryStore):
+    """Somebody else tells the run something at the very moment at which it is given up."""
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        if change.release and not self.shelf.posted:
+            self.shelf.posted = 1
+            self.shelf.mail.append(Mail(1, change.run_id, r.encode_fact(r.Told(1.0, "str", r.Raw(b'"hello"'), "ann"))))
+        return super().commit(change)
+
+
+def test_mail_that_comes_while_a_run_is_parked_wakes_it() -> None:
+    async def main() -> None:
+        async with engine_on(Told()) as engine:
+            assert await engine.run(hears(False), id="x") == ["hello"]
+
+    run(main)
+
+
+def test_mail_that_waits_is_taken_in_when_the_run_is_taken_up() -> None:
+    async def main() -> None:
+        shelf = Shelf()
+        async with engine_on(MemoryStore(shelf), drive=False) as client:
+            await client.start(hears(False), id="x")
+            await client.tell("x", "hello", by="ann")
+            async with engine_on(MemoryStore(shelf)):
+                assert await client.get("x").result() == ["hello"]
+
+    run(main)
+
+
+def test_a_parked_run_says_when_it_wants_to_be_woken() -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        async with engine_on(store) as engine:
+            await engine.start(naps(60, 0), id="x")
+            await until(lambda: store.shelf.runs["x"].owner is None)
+            (row,) = await engine.list()
+            assert row.next_at == pytest.approx(row.created_at + 60)
+
+    run(main)
+
+
+def test_a_timer_goes_off_in_its_own_time() -> None:
+    """The deadline is not reached when the first nap is over."""
+
+    async def main() -> None:
+        async with engine_on(MemoryStore()) as engine:
+            assert await engine.run(naps_in_time(0.01, 0.01), id="x") == "woke"
+
+    run(main)
+
+
+def test_a_nap_goes_on_while_nobody_drives_the_run() -> None:
+    async def main() -> None:
+        shelf = Shelf()
+        async with engine_on(MemoryStore(shelf)) as engine:
+            await engine.start(naps(0.05, 0), id="x")
+        async with engine_on(MemoryStore(shelf)) as engine:
+            assert await engine.get("x").result() == "woke"
+
+    run(main)
+
+
+def test_an_engine_that_closes_writes_what_came_and_calls_nothing_more() -> None:
+    async def main() -> None:
+        shelf = Shelf()
+        async with engine_on(MemoryStore(shelf)) as engine:
+            await engine.start(two(), id="x")
+            await here.wait()
+            asyncio.get_running_loop().call_later(0.02, gate.set)
+        assert marks == ["one"]
+        async with engine_on(MemoryStore(shelf), drive=False) as engine:
+            assert [wanted.pos for wanted in await journaled(engine, r.StepWanted)] == [1, 2]
+
+    run(main)
+
+
+def test_no_more_runs_are_claimed_than_there_is_room_for() -> None:
+    async def main() -> None:
+        shelf = Shelf()
+        async with engine_on(MemoryStore(shelf), drive=False) as client:
+            for number in range(5):
+                await client.start(two(), id=f"x{number}")
+            async with engine_on(MemoryStore(shelf), max_runs=2):
+                await until(lambda: len(marks) == 2)
+                await asyncio.sleep(0.05)
+                assert sum(row.owner is not None for row in await client.list()) == 2
+
+    run(main)
+
+
+def test_a_run_that_is_parked_for_its_code_has_one_letter_about_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def other(before: bool) -> list[str]:
+        return [await hold("other")]
+
+    async def main() -> None:
+        store = MemoryStore()
+        async with engine_on(store) as engine:
+            await engine.start(hears(False), id="x")
+            await until(lambda: store.shelf.runs["x"].owner is None)
+            with monkeypatch.context() as patch:
+                patch.setattr(hears, "function", other)
+                for epoch in (2, 3):
+                    await engine.tell("x", "hello", by="ann")
+                    await until(
+                        lambda epoch=epoch: (store.shelf.runs["x"].epoch, store.shelf.runs["x"].owner) == (epoch, None)
+                    )
+            assert [letter.id for letter in await engine.dlq.list()] == ["x#1"]
+            assert len(await journaled(engine, r.Stalled)) == 1 and marks == []
+
+    run(main)
+
+
+def _parked(store: MemoryStore, epoch: int) -> bool:
+    run = store.shelf.runs["x"]
+    return (run.epoch, run.owner) == (epoch, None)
