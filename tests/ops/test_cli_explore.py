@@ -40,6 +40,12 @@ def test_a_finding_is_a_story_and_an_exit_code() -> None:
     )
 
 
+def test_the_command_that_replays_holds_the_input() -> None:
+    given = '{"happy": false}'
+    said = run("tests.testing.planted.undos:forgets_an_undo", "--input", given, "--processes", "1", code=22).stdout
+    assert f"amends explore tests.testing.planted.undos:forgets_an_undo --input '{given}' --replay 1." in said
+
+
 def test_a_scenario_holds_all_that_is_needed() -> None:
     assert "worlds (by faults: 1 with 0" in run(f"{HERE}:GOOD", "--faults", "1").stdout
     assert "worlds" in run(f"{HERE}:GOOD", "--faults", "1", "--store", "sqlite").stdout

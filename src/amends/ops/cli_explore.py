@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from contextlib import contextmanager
@@ -75,7 +76,8 @@ def explore(name: str, given: str | None, as_json: bool, store: Any, shards: str
         screen.show_json(exploration.as_json())
     else:
         more = f" --input {given!r}" if given else ""
-        click.echo(exploration.told(f"amends explore {name}{more} --replay {{token}}"))
+        columns = shutil.get_terminal_size((100, 24)).columns
+        click.echo(exploration.told(f"amends explore {name}{more} --replay {{token}}", max(60, min(100, columns))))
     sys.exit(0 if exploration.ok else DEFECT)
 
 

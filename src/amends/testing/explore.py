@@ -61,11 +61,15 @@ class Exploration:
         """The report for programs."""
         return report.as_json(self.scenario, self.tally)
 
-    def told(self, how: str) -> str:
-        """The report for people; `how` is the command that replays the finding, with `{token}` where that belongs."""
-        found = self.tally.found
-        story = f"{report.text(self.scenario, found, how.format(token=self.token))}\n\n" if found else ""
-        return story + report.summary(self.tally)
+    def told(self, how: str, width: int = report.WIDTH) -> str:
+        """The report for people, in lines of at most `width` columns.
+
+        `how` is the command that replays the finding, with `{token}` where that belongs; it is never broken.
+        """
+        summary, found = report.summary(self.tally, width), self.tally.found
+        if found is None:
+            return summary
+        return f"{report.text(self.scenario, found, how.replace('{token}', self.token or ''), width)}\n\n{summary}"
 
     def __str__(self) -> str:
         return self.told("explore(..., replay='{token}')")

@@ -121,7 +121,7 @@ class Journal:
         try:
             value = write()
         except StoreError as refused:
-            fate.tale.add(worker, f"{what} is refused: {refused}", turn)
+            fate.tale.add(worker, f"{what} is refused ({str(refused).rstrip('.')})", turn)
             done.set_exception(refused)
             return
         fate.tale.add(worker, f"{what} is durable", turn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from amends.model.records import decode_turn
@@ -12,6 +13,7 @@ from amends.testing.explorer.token import token_of
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Callable
 
     from amends.testing.explorer.ending import Ending
     from amends.testing.explorer.player import Played
@@ -25,28 +27,29 @@ WIDTH = 100
 """Columns of a story; its lines are wrapped, and go on under where they began."""
 
 
-def text(scenario: Scenario, played: Played, how: str) -> str:
+def text(scenario: Scenario, played: Played, how: str, width: int = WIDTH) -> str:
     """The story of a world that breaks a rule: what happened, what the world holds, what to change, how to replay it."""
+    wrap = partial(_wrapped, width=width)
     breach, ending = played.breaches[0], played.ending
     sentence, cure = _of_rule(breach.rule)
     faults = _FEW.get(len(played.deviations), f"{len(played.deviations)} faults")
     lines = [
-        *_wrapped("", f"{scenario.call!r} breaks the rule {breach.rule!r} in a world with {faults}."),
-        *(_wrapped("  ", sentence) if sentence else ()),
-        *_wrapped("  ", breach.why),
-        *(line for other in played.breaches[1:] for line in _wrapped("  ", f"also {other.rule}: {other.why}")),
+        *wrap("", f"{scenario.call!r} breaks the rule {breach.rule!r} in a world with {faults}."),
+        *(wrap("  ", sentence) if sentence else ()),
+        *wrap("  ", breach.why),
+        *(line for other in played.breaches[1:] for line in wrap("  ", f"also {other.rule}: {other.why}")),
         "",
         "What happened (seconds, who, what)",
-        *_events(ending),
+        *_events(ending, wrap),
         "",
         "What the world holds",
         *(_effects(ending) or ["  nothing was done"]),
         "",
         "What the run says",
-        *_wrapped("  ", _verdict(ending)),
+        *wrap("  ", _verdict(ending)),
         "",
         "What to change",
-        *_wrapped("  ", cure),
+        *wrap("  ", cure),
         "",
         "Replay this world",
         f"  {how}",
@@ -57,30 +60,30 @@ def text(scenario: Scenario, played: Played, how: str) -> str:
 _FEW = {0: "no fault at all", 1: "one fault", 2: "two faults"}
 
 
-def _wrapped(lead: str, words: str) -> list[str]:
+def _wrapped(lead: str, words: str, width: int = WIDTH) -> list[str]:
     """Text behind a lead, in lines that begin where the first one does; words stay whole."""
     room = " " * len(lead)
-    return textwrap.wrap(words, WIDTH, initial_indent=lead, subsequent_indent=room, break_long_words=False) or [lead]
+    return textwrap.wrap(words, width, initial_indent=lead, subsequent_indent=room, break_long_words=False) or [lead]
 
 
 def _effects(ending: Ending) -> list[str]:
     return [f"  {effect}, by step {effect.step}" if effect.step else f"  {effect}" for effect in ending.effects]
 
 
-def summary(tally: Tally) -> str:
+def summary(tally: Tally, width: int = WIDTH) -> str:
     """What was tried, in a few lines."""
     by = ", ".join(f"{worlds:,} with {faults}" for faults, worlds in sorted(tally.levels.items()))
     lines = [f"{tally.worlds:,} worlds (by faults: {by})"]
     for faults, played, total in tally.sampled:
         lines.append(f"sampled: {played:,} of {total:,} worlds with {faults} faults; raise budget= to play them all")
-    lines += _counted("ends:   ", tally.ends) + _counted("faults: ", tally.fired)
+    lines += _counted("ends:   ", tally.ends, width) + _counted("faults: ", tally.fired, width)
     if tally.elsewhere:
         lines.append(f"not replayed in another process: {tally.elsewhere}")
     return "\n".join(lines)
 
 
-def _counted(lead: str, counts: Counter[str]) -> list[str]:
-    return _wrapped(lead, ", ".join(f"{name} {number:,}" for name, number in sorted(counts.items())) or "none")
+def _counted(lead: str, counts: Counter[str], width: int) -> list[str]:
+    return _wrapped(lead, ", ".join(f"{name} {number:,}" for name, number in sorted(counts.items())) or "none", width)
 
 
 def as_json(scenario: Scenario, tally: Tally) -> dict[str, Any]:
@@ -119,10 +122,10 @@ def _of_rule(name: str) -> tuple[str, str]:
     return (rule.sentence, rule.cure) if rule else ("", OWN)
 
 
-def _events(ending: Ending) -> list[str]:
+def _events(ending: Ending, wrap: Callable[[str, str], list[str]]) -> list[str]:
     told = _told(ending)
     wide = max((len(f"{at:,.3f}") for at, _, _ in told), default=0)
-    return [line for at, who, what in told for line in _wrapped(f"  {at:>{wide},.3f}  {who:<9} ", what)]
+    return [line for at, who, what in told for line in wrap(f"  {at:>{wide},.3f}  {who:<9} ", what)]
 
 
 def _told(ending: Ending) -> list[tuple[float, str, str]]:
