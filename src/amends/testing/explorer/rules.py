@@ -78,6 +78,7 @@ def _waits_for(ending: Ending) -> str:
 
 
 def _replays(ending: Ending) -> Iterator[str]:
+    yield from _seen("replays")(ending)
     if ending.row is not None and isinstance(ending.replayed, Diverged):
         yield str(ending.replayed)
     for letter in ending.letters:

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from amends.errors import JournalDamaged
 from amends.model import keys
 from amends.model.records import CLOSED
 from amends.stores.port import LetterQuery
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from amends.engine.engine import Engine
     from amends.errors import AmendsError
-    from amends.stores.port import Change, Letter
+    from amends.stores.port import Change, Letter, Turn
     from amends.testing.explorer.fate import Actor
     from amends.testing.explorer.faults import Kind
     from amends.testing.explorer.path import Path
@@ -108,11 +109,12 @@ class Simulation:
     def _ending(self, quiet: bool) -> Ending:
         auditor = self._auditor
         row = at_once(auditor.run(RUN))
+        turns = self._journal() if row else []
         errors = [error for worker in self.team for error in worker.loop.errors]
         return Ending(
             scenario=self.scenario,
             row=row,
-            turns=at_once(auditor.journal(RUN)) if row else [],
+            turns=turns,
             letters=at_once(auditor.letters(LetterQuery(open=None, run_id=RUN))),
             effects=list(self.scenario.world.effects),
             asked=frozenset(self.scenario.world.asked),
@@ -121,6 +123,14 @@ class Simulation:
             quiet=quiet,
             refused=self.refused,
         )
+
+    def _journal(self) -> list[Turn]:
+        try:
+            turns: list[Turn] = at_once(self._auditor.journal(RUN))
+        except JournalDamaged as damaged:
+            self.breaks("replays", str(damaged))
+            return []
+        return turns
 
     def _letters(self) -> list[Letter]:
         letters: list[Letter] = at_once(self._auditor.letters(LetterQuery(run_id=RUN)))
