@@ -65,8 +65,12 @@ class Team(Protocol):
         """Shut a worker down in order; a successor starts then."""
         ...
 
-    def look_at(self, when: float) -> None:
-        """Let every worker look for work at an instant of the virtual time, as their polls would."""
+    def look_soon(self) -> None:
+        """Let every worker look for work in a moment, as their polls would."""
+        ...
+
+    def look_when_due(self, due: float) -> None:
+        """Let every worker look for work when by its own time of day an instant has come, in seconds since the epoch."""
         ...
 
 

@@ -36,6 +36,12 @@ WRITES: dict[Kind, str] = {
 }
 """What can happen to a turn that is written to the journal."""
 
+CLOCKS: dict[Kind, str] = {
+    "clock_back": "the new worker's time of day is an hour behind",
+    "clock_ahead": "the new worker's time of day is an hour ahead",
+}
+"""What can be wrong with the time of day of a worker that takes the place of another."""
+
 LAST_WRITES: tuple[Kind, ...] = tuple(kind for kind in WRITES if kind not in ("cancel", "restart"))
 """What can still happen to a worker's writes while it is shut down."""
 
@@ -45,7 +51,7 @@ CLAIMS: dict[Kind, str] = {"crash_after_claim": "the worker is killed as soon as
 MESSAGES: dict[Kind, str] = {"message_late": "the message comes an hour later"}
 """What can happen to a message that is sent to the run."""
 
-KINDS = CALLS | WRITES | CLAIMS | MESSAGES
+KINDS = CALLS | WRITES | CLAIMS | CLOCKS | MESSAGES
 """All faults. A crash before a write or a call is the crash after whatever came before it: nothing else survives a crash."""
 
 _OF_TARGET: dict[str, tuple[Kind, ...]] = {

@@ -36,7 +36,7 @@ class Journal:
     async def close(self) -> None:
         """See `Store.close`."""
         await self.inner.close()
-        self._fate.team.look_at(self._fate.clock.now + 2 * WRITE)
+        self._fate.team.look_soon()
 
     async def create(self, run: Run, first: Turn | None) -> Run:
         """See `Store.create`."""
@@ -63,7 +63,7 @@ class Journal:
     async def post(self, run_id: str, body: bytes, act: Act | None = None) -> None:
         """See `Store.post`."""
         await self.inner.post(run_id, body, act)
-        self._fate.team.look_at(self._fate.clock.now + 2 * WRITE)
+        self._fate.team.look_soon()
 
     async def claim(self, sagas: Sequence[str], *, now: float, limit: int) -> list[Run]:
         """See `Store.claim`."""

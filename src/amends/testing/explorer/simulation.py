@@ -14,12 +14,12 @@ from amends.stores.port import LetterQuery
 from amends.testing.clock import Clock, Loop
 from amends.testing.explorer import faults
 from amends.testing.explorer.ending import Ending
-from amends.testing.explorer.journal import WRITE, at_once
+from amends.testing.explorer.journal import at_once
 from amends.testing.explorer.network import TRAVEL, Network
 from amends.testing.explorer.scenario import RUN
 from amends.testing.explorer.tale import Tale
 from amends.testing.explorer.team import Workforce
-from amends.testing.explorer.worker import EPOCH, LEASE
+from amends.testing.explorer.worker import LEASE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -168,8 +168,8 @@ class Simulation:
             self.breaks("fenced", f"the store accepted a turn of worker {worker.number} at epoch {change.epoch}")
         if change.release:
             if change.state not in CLOSED and change.next_at is not None:
-                self.team.look_at(change.next_at - EPOCH + WRITE)
-            self.team.look_at(self.clock.now + 2 * WRITE)
+                self.team.look_when_due(change.next_at)
+            self.team.look_soon()
 
     def journaled(self, key: str) -> bool:
         """See `Fate`."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from amends.testing.clock import Loop
+from amends.testing.explorer import faults
 from amends.testing.explorer.journal import WRITE, Journal
-from amends.testing.explorer.worker import LEASE, Worker
+from amends.testing.explorer.worker import EPOCH, LEASE, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,9 @@ PAUSE = 3 * LEASE
 RESTART = 0.1
 """Seconds until a worker that is gone has a successor."""
 
+_OFF = {faults.NOTHING: 0.0, "clock_back": -3600.0, "clock_ahead": 3600.0}
+"""By how many seconds a worker's time of day is wrong."""
+
 
 class Workforce:
     """Implements `fate.Team`."""
@@ -29,6 +33,7 @@ class Workforce:
         self._house = house
         self._hand = hand
         self._workers: list[Worker] = []
+        self._due = 0.0
         self._stores: list[Journal] = []
 
     def __iter__(self) -> Iterator[Worker]:
@@ -40,11 +45,13 @@ class Workforce:
         return next((worker for worker in self._workers if worker.open), None)
 
     def enlist(self, *, client: bool = True) -> None:
-        """Start a worker; with `client`, one that also starts the run."""
+        """Start a worker; with `client`, one that also starts the run. A later one's time of day may be wrong."""
         journal = Journal(self._fate, self._house.attach())
-        journal.worker = worker = Worker(self._fate, len(self._workers), journal, client=client)
+        off = _OFF[self._fate.pick("a new worker", self._fate.kinds_of(faults.CLOCKS))] if self._workers else 0.0
+        journal.worker = worker = Worker(self._fate, len(self._workers), journal, client=client, off=off)
         self._workers.append(worker)
         self._stores.append(journal)
+        self._look_when_due(worker)
 
     def bury(self) -> None:
         """Free what the workers hold, once their world has been judged."""
@@ -61,7 +68,7 @@ class Workforce:
         self._house.silence(self._stores[worker.number].inner)
         self._fate.tale.add(worker, "is dead")
         self._hand.call_later(RESTART, self.enlist)
-        self._look_soon()
+        self.look_soon()
 
     def freeze(self, worker: Actor) -> None:
         """See `Team`."""
@@ -78,25 +85,32 @@ class Workforce:
 
         self._workers[worker.number].close().add_done_callback(closed)
 
-    def look_at(self, when: float) -> None:
+    def look_soon(self) -> None:
         """See `Team`."""
-        self._hand.call_at(max(when, self._fate.clock.now), self._look)
+        self._hand.call_later(2 * WRITE, self._look)
 
-    def _look_soon(self) -> None:
-        self.look_at(self._fate.clock.now + 2 * WRITE)
+    def look_when_due(self, due: float) -> None:
+        """See `Team`."""
+        self._due = due
+        for worker in self._workers:
+            self._look_when_due(worker)
+
+    def _look_when_due(self, worker: Worker) -> None:
+        due = self._due - EPOCH - worker.off
+        self._hand.call_at(max(due, self._fate.clock.now) + 2 * WRITE, worker.look)
 
     def _replace(self, worker: Actor) -> None:
         """A worker has stood still for longer than its lease: the others take it for dead."""
         self._house.silence(self._stores[worker.number].inner)
         if not any(each.alive for each in self._workers):
             self.enlist(client=False)
-        self._look_soon()
+        self.look_soon()
 
     def _thaw(self, worker: Actor) -> None:
         self._house.revive(self._stores[worker.number].inner)
         self._fate.tale.add(worker, "goes on, as if no time had passed")
         worker.loop.thaw()
-        self._look_soon()
+        self.look_soon()
 
     def _look(self) -> None:
         for worker in self._workers:

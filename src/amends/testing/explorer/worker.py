@@ -29,10 +29,14 @@ NEVER = 1e12
 
 
 class Worker:
-    """One process. With `client`, it also starts the run, again after every crash, as users are told to."""
+    """One process. With `client`, it also starts the run, again after every crash, as users are told to.
 
-    def __init__(self, fate: Fate, number: int, store: Store, *, client: bool) -> None:
+    `off` is by how many seconds its time of day is wrong.
+    """
+
+    def __init__(self, fate: Fate, number: int, store: Store, *, client: bool, off: float = 0.0) -> None:
         self.number = number
+        self.off = off
         self.loop = Loop(fate.clock)
         self._fate = fate
         self._client = client
@@ -42,7 +46,7 @@ class Worker:
             namespace="explored",
             lease=LEASE,
             poll=NEVER,
-            wall=lambda: EPOCH + fate.clock.now,
+            wall=lambda: EPOCH + off + fate.clock.now,
             luck=fate.luck,
         )
         self.loop.create_task(self._live())
