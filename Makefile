@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check bench mutants clean
+.PHONY: help demo test check bench mutants soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -38,6 +38,9 @@ bench: .venv/dev ## the benchmarks, as ratios within one run
 
 mutants: .venv/dev ## take each decided rule out of the code, and see that a test notices
 	@$(BIN)/python -m tests.mutants
+
+soak: .venv/dev ## the long proofs: thousands of power cuts, failing disks, flipped bits
+	@$(BIN)/python -m tests.disk
 
 clean: ## remove what was made here
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,128 @@
+"""Single bits of stored rows that are flipped: each is found, its run is set aside, and the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+from amends import Engine
+from amends.errors import JournalDamaged
+from amends.stores.sqlite import SQLiteStore
+from tests.model import shop
+
+WATCHED = (("turns", "body"), ("turns", "sum"), ("runs", "input"), ("runs", "seed"), ("runs", "saga"))
+"""What a run's chain of checksums covers."""
+
+RUNS = 5
+
+
+class Flip(NamedTuple):
+    """Bit `bit` of one column of one row, which belongs to a run."""
+
+    table: str
+    column: str
+    rowid: int
+    run_id: str
+    bit: int
+
+
+async def fill(path: Path) -> None:
+    """Runs that wait in the middle of their sagas."""
+    async with Engine(path, sagas=[shop.patient], poll=0.02) as engine:
+        for number in range(RUNS):
+            await engine.start(shop.patient(), id=f"run-{number}")
+
+
+def chosen(db: sqlite3.Connection, number: int, luck: Random) -> list[Flip]:
+    """`number` bits: of each column as many, and of its values drawn by luck."""
+    flips: list[Flip] = []
+    stored = {watched: db.execute(_STORED[watched[0]].format(watched[1])).fetchall() for watched in WATCHED}
+    for at in range(number):
+        table, column = WATCHED[at % len(WATCHED)]
+        rowid, run_id, length = luck.choice(stored[table, column])
+        flips.append(Flip(table, column, rowid, run_id, luck.randrange(length * 8)))
+    return flips
+
+
+_STORED = {
+    "runs": "SELECT no, id, length(CAST({} AS BLOB)) FROM runs",
+    "turns": "SELECT run * 1000 + seq, id, length({}) FROM turns JOIN runs ON no = run",
+}
+
+
+def flipped(db: sqlite3.Connection, flip: Flip) -> Any:
+    """Flip a bit where it is stored; returns what was there."""
+    where = "no = ?1" if flip.table == "runs" else "run = ?1 / 1000 AND seq = ?1 % 1000"
+    sql = f"SELECT {flip.column}, typeof({flip.column}), CAST({flip.column} AS BLOB) FROM {flip.table} WHERE {where}"
+    before, kind, raw = db.execute(sql, (flip.rowid,)).fetchone()
+    wrong = bytearray(raw)
+    wrong[flip.bit // 8] ^= 1 << flip.bit % 8
+    cast = "CAST(?2 AS TEXT)" if kind == "text" else "?2"
+    db.execute(f"UPDATE {flip.table} SET {flip.column} = {cast} WHERE {where}", (flip.rowid, bytes(wrong)))
+    return before
+
+
+def restore(db: sqlite3.Connection, flip: Flip, before: Any) -> None:
+    """Put back what was there."""
+    where = "no = ?1" if flip.table == "runs" else "run = ?1 / 1000 AND seq = ?1 % 1000"
+    db.execute(f"UPDATE {flip.table} SET {flip.column} = ?2 WHERE {where}", (flip.rowid, before))
+
+
+def undetected(path: Path, number: int, seed: int) -> tuple[list[Flip], Counter[str]]:
+    """The flips that a store did not find, of `number` that were tried one by one; and how many there were of each kind."""
+    missed: list[Flip] = []
+    tried: Counter[str] = Counter()
+
+    async def main() -> None:
+        store = SQLiteStore(path)
+        await store.open("reader", lease=1000.0)
+        for flip in flips:
+            before = flipped(db, flip)
+            for run_id in {flip.run_id, "run-0", "run-1"}:
+                damaged = await _is_damaged(store, run_id)
+                if damaged is not (run_id == flip.run_id):
+                    missed.append(flip)
+            restore(db, flip, before)
+            tried[f"{flip.table}.{flip.column}"] += 1
+        await store.close()
+
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        flips = chosen(db, number, Random(seed))
+        asyncio.run(main())
+    finally:
+        db.close()
+    return missed, tried
+
+
+async def _is_damaged(store: SQLiteStore, run_id: str) -> bool:
+    try:
+        await store.journal(run_id)
+    except JournalDamaged:
+        return True
+    return False
+
+
+def set_aside(path: Path, seed: int) -> tuple[set[str], set[str]]:
+    """Flip one bit of a turn for good, and drive: the runs that were set aside as damaged, and the damaged one."""
+
+    async def main() -> set[str]:
+        async with Engine(path, sagas=[shop.patient], poll=0.02, lease=0.5) as engine, asyncio.timeout(20):
+            while len(await engine.list(states=("needs_attention",))) < 1:
+                await asyncio.sleep(0.02)
+            for number in range(RUNS):
+                if f"run-{number}" != flip.run_id:
+                    await engine.cancel(f"run-{number}", reason="enough", by="the test")
+                    assert (await engine.get(f"run-{number}").outcome()).state == "compensated"
+            return {letter.run_id for letter in await engine.dlq.list() if letter.kind == "damaged"}
+
+    db = sqlite3.connect(path, isolation_level=None)
+    flip = next(flip for flip in chosen(db, 100, Random(seed)) if flip.table == "turns")
+    flipped(db, flip)
+    db.execute("UPDATE runs SET next_at = 0 WHERE owner IS NULL")
+    db.close()
+    return asyncio.run(main()), {flip.run_id}

@@ -1,0 +1,80 @@
+"""Disks that lose power, fail, fill up or change a bit: nothing that was acknowledged is lost, and nothing hangs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from amends import Engine, StoreError
+from amends.engine import recovery, runner
+from tests.disk import flips, proofs
+from tests.disk.failing import FULL, IOERR, Failing
+from tests.disk.shim import Shim
+from tests.model import shop
+
+
+def test_a_power_cut_at_any_operation_loses_nothing_that_was_acknowledged() -> None:
+    found = proofs.power_cuts("full", images=2, seed=1)
+    assert found.cases > 400 and not found.all, found.all[:3]
+    assert {"write", "sync", "truncate", "create", "delete", "syncdir"} <= set(found.seen), "every kind of operation was cut"
+
+
+def test_relaxed_durability_loses_the_last_turns_and_corrupts_nothing() -> None:
+    """The control: without the fsync of each commit the same proof must find something."""
+    found = proofs.power_cuts("relaxed", images=1, seed=1)
+    assert found.lost and not found.corrupt, found
+    assert all("acknowledged" in each or "is lost" in each for each in found.lost)
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_an_operation_that_fails_loses_nothing_and_holds_nothing_up(part: int) -> None:
+    found = proofs.failures(every=16, first=8 * part)
+    assert found.cases > 80 and not (found.lost or found.corrupt or found.stuck), (found.lost + found.corrupt + found.stuck)[
+        :3
+    ]
+    assert {"write", "sync", "read", "open"} <= set(found.seen)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (runner, recovery):
+        monkeypatch.setattr(module, "STUMBLE", 0.01)
+
+
+@pytest.mark.parametrize("code", [IOERR, FULL])
+@pytest.mark.parametrize("at", [70, 90, 110])
+def test_a_run_whose_disk_fails_ends_well(at: int, code: int, tmp_path: Path, quick: None) -> None:
+    """Its turn is not written, so it is taken up again from its journal, as after a crash."""
+    disk = Failing(at, code, for_ever=False)
+
+    async def main() -> None:
+        async with asyncio.timeout(20), Engine(tmp_path / "a.db", sagas=[shop.order], poll=0.02) as engine:
+            for number in range(6):
+                assert await _patiently(engine, f"o{number}") == "hold-a-1/ch-ok"
+
+    with Shim(disk).installed():
+        asyncio.run(main())
+    assert disk.count > at
+
+
+async def _patiently(engine: Engine, run_id: str) -> str:
+    """Whoever is told that the store failed asks again, with the same id."""
+    while True:
+        try:
+            return await engine.run(shop.order("a", "ok"), id=run_id)
+        except StoreError:
+            await asyncio.sleep(0.01)
+
+
+def test_every_flipped_bit_is_found_and_no_other_run_is_blamed(tmp_path: Path) -> None:
+    asyncio.run(flips.fill(tmp_path / "a.db"))
+    missed, tried = flips.undetected(tmp_path / "a.db", 200, seed=1)
+    assert missed == [] and set(tried) == {f"{table}.{column}" for table, column in flips.WATCHED}
+
+
+def test_a_run_with_a_flipped_bit_is_set_aside_and_the_others_go_on(tmp_path: Path) -> None:
+    asyncio.run(flips.fill(tmp_path / "a.db"))
+    aside, damaged = flips.set_aside(tmp_path / "a.db", seed=3)
+    assert aside == damaged
