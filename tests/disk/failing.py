@@ -22,6 +22,10 @@ class Failing:
     def __str__(self) -> str:
         return f"{CODES.get(self._code, 'nothing')} {'for ever' if self._for_ever else 'once'}"
 
+    def strike(self, after: int) -> None:
+        """Let the operation fail that comes after so many more."""
+        self._at = self.count + after
+
     def may(self, kind: str, name: str) -> int:
         """See `Disk`. Only writes find the disk full."""
         number, self.count = self.count, self.count + 1
