@@ -119,7 +119,7 @@ def with_engine(work: Callable[[Engine], Awaitable[Any]], **options: Any) -> Any
         async with Engine(MemoryStore(), sagas=[pays, books, counts, hangs, looks], poll=0.01, **options) as engine:
             return await work(engine)
 
-    return asyncio.run(asyncio.wait_for(main(), 10))
+    return asyncio.run(asyncio.wait_for(main(), 5))
 
 
 def test_the_key_is_the_same_on_every_attempt_of_a_step_and_on_every_attempt_of_its_undo() -> None:

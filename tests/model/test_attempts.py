@@ -53,6 +53,22 @@ def test_a_doubt_that_is_put_back_to_work_is_checked_first() -> None:
     assert names(world.tell(r.Retried(world.now, 1, "ann"))) == ["CheckWanted"]
 
 
+def test_what_a_check_finds_after_the_rollback_had_passed_by_is_undone() -> None:
+    world = asked(World(shop.wires(7)))
+    world.tell(r.CheckBroke(world.now, 1, 1, r.Failure("Down", ""), False))
+    assert world.machine.state == "needs_attention", "there was nothing else to undo"
+    world.tell(r.Retried(world.now, 1, "ann"))
+    assert names(world.tell(r.Checked(world.now, 1, 1, True, r.Raw(b'"w-7"')))) == ["UndoWanted"]
+    assert names(world.undone(1)) == ["Ended"] and world.machine.state == "compensated"
+
+
+def test_a_step_that_was_interrupted_is_not_called_again() -> None:
+    world = World(shop.wires(7))
+    world.start()
+    assert names(world.tell(r.Cancelled(world.now, "ann", ""))) == ["RollbackBegan", "StopWanted"]
+    assert names(world.broke(1, "in_doubt", again=True, type="Interrupted")) == ["CheckWanted"]
+
+
 def test_what_the_step_spent_is_not_taken_from_its_undo() -> None:
     world = World(shop.three("raise"))
     world.start()

@@ -322,7 +322,7 @@ ROSTER = [
         "stores/roster.py",
         "        db.execute(_BEAT, (self.worker, self._born))\n",
         '        db.execute(_BEAT, (self.worker, self._born))\n        db.execute("UPDATE workers SET beat = beat + 1")\n',
-        LEASES,
+        (f"{WORKERS[0]}::test_a_worker_shows_that_it_lives_itself_and_nobody_else",),
     ),
     Mutant(
         "a living worker shows no sign",
@@ -330,7 +330,7 @@ ROSTER = [
         "stores/roster.py",
         "DO UPDATE SET beat = beat + 1",
         "DO UPDATE SET beat = beat",
-        (f"{WRITES[0]}::test_signs_of_life_need_no_event_loop",),
+        promise("a_living_worker_keeps_its_runs"),
     ),
     Mutant(
         "the dead keep their runs",

@@ -195,3 +195,14 @@ def test_looking_for_work_uses_the_indexes(tmp_path: Path) -> None:
         assert not [line for line in plan if line.startswith("SCAN runs") and "min" not in line], plan
 
     with_store(tmp_path / "a.db", work)
+
+
+def test_a_worker_shows_that_it_lives_itself_and_nobody_else(tmp_path: Path) -> None:
+    async def work(store: SQLiteStore) -> None:
+        await store._write(lambda db: db.execute("INSERT INTO workers VALUES ('other', 5, '')"))
+        for _ in range(3):
+            await store._write(store._roster.beat)
+        beats = dict(await store._read(lambda db: db.execute("SELECT id, beat FROM workers").fetchall()))
+        assert beats == {"me": 4, "other": 5}
+
+    with_store(tmp_path / "a.db", work, lease=3600)

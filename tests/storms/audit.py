@@ -93,7 +93,7 @@ def _read(place: Place, found: Audit) -> list[Story]:
                 found.findings.append(Finding("damaged file", f"SQLite says: {said}"))
         for what, sql in {
             "dead letters wait": "SELECT count(*) FROM letters WHERE acted IS NULL",
-            "messages were not read": "SELECT count(*) FROM mail",
+            "messages were not read": "SELECT count(*) FROM mail JOIN runs ON runs.no = run WHERE closed_at IS NULL",
         }.items():
             if count := db.execute(sql).fetchone()[0]:
                 found.findings.append(Finding("stuck", f"{count} {what}"))

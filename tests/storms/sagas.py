@@ -1,4 +1,4 @@
-"""The sagas that a storm drives: they complete, fail at the end, ask again, check, and cancel by key.
+"""The sagas that a storm drives: they complete, fail at the end, ask again, check, cancel by key, and wait to be told.
 
 Each effect goes to the ledger under its position in the saga, which is the first argument of its step.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable
 
-from amends import Retry, Saga, current, saga, sleep, step
+from amends import Retry, Saga, current, receive, saga, sleep, step
 from tests.storms.ledger import Ledger
 
 NAP = 0.02
@@ -162,7 +162,13 @@ async def unheard() -> None:
     await ask(3, heard=False)
 
 
-SAGAS: tuple[Saga[[], str] | Saga[[], None], ...] = (completes, refused, doubted, unheard)
+@saga
+async def told() -> str:
+    await book(1)
+    return await book(3, await receive(str))
 
-DONE = {"completes": {2, 4, 5}}
+
+SAGAS: tuple[Saga[[], str] | Saga[[], None], ...] = (completes, refused, doubted, unheard, told)
+
+DONE = {"completes": {2, 4, 5}, "told": {1, 3}}
 """The positions whose effects stand in the end, of those that complete; all others are compensated."""

@@ -19,11 +19,11 @@ PATIENCE = 60.0
 
 
 def woken(place: Place, off: Rule | None) -> Tally:
-    """A worker is stopped in a call; another one brings its run to the end; then it wakes up, and wants to go on."""
+    """A worker is stopped as it gives up a run that waits; another one ends the run; then it wakes up, and writes."""
     tally = Tally()
     with ForkServer(place) as server:
-        halt = Halt(1, "after", signal.SIGSTOP)
-        zombie = server.bear(Life(0, 0, starts=("completes",), halt=halt, hurry=True, off=off))
+        halt = Halt(1, "giving up", signal.SIGSTOP)
+        zombie = server.bear(Life(0, 0, starts=("told",), halt=halt, hurry=True, off=off))
         _expect(tally, server, lambda: zombie.stopped, "stopped")
         _bring_to_an_end(tally, server, place)
         server.wake(zombie)
@@ -54,7 +54,7 @@ SCENES: dict[str, Callable[[Place], Tally]] = {
 
 
 def _bring_to_an_end(tally: Tally, server: ForkServer, place: Place) -> None:
-    last: Child = server.bear(Life(1, 1, hurry=True, last=True))
+    last: Child = server.bear(Life(1, 1, hurry=True, tells=True, last=True))
     _expect(tally, server, lambda: last.code == 0, "through with all runs")
 
 

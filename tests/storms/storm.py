@@ -29,7 +29,7 @@ HELD_FOR_LONG = 0.05
 NEVER_CALLED = 2.0
 """Seconds after which a worker that was to stop in a call, and got none, is killed instead."""
 
-LONGEST_CALM = 120.0
+LONGEST_CALM = 30.0
 """Seconds after the storm in which all runs must have ended."""
 
 
@@ -89,15 +89,16 @@ class _Weather:
         self._wall = 0.0
         self._fleet: set[Child] = set()
         self._elders: set[Child] = set()
-        self._stopped: set[Child] = set()
+        self._zombies: set[Child] = set()
+        self._is_over = False
         self._to_come: list[tuple[float, int, str, Child | None]] = []
         self._order = itertools.count()
 
     def rage(self) -> None:
-        """Until it is enough."""
+        """Until it is enough, and until the last zombie has woken up among the others and done what harm it can."""
         began = time.monotonic()
-        self._soon("jump", None, 1.0)
-        while not self._enough(time.monotonic() - began):
+        self._soon("jump", None, 0.0)
+        while not self._enough(time.monotonic() - began) or self._zombies:
             self._fill_up()
             self._let_come()
             for child in self._server.wait(self._until_next()):
@@ -105,14 +106,15 @@ class _Weather:
         self.tally.seconds = time.monotonic() - began
 
     def calm_down(self) -> None:
-        """Zombies wake up among the others, all but one are killed, and that one brings everything to its end."""
+        """All are killed at once, in the middle of their work, and one brings everything to its end.
+
+        Its clock is behind all others: whatever waits for an instant that another clock called near must not wait for long.
+        """
         began = time.monotonic()
-        last = self._server.bear(self._life(last=True, max_runs=1000))
-        for child in self._stopped:
-            self._server.wake(child)
-        self._server.wait_for(lambda: False, 4 * self._place.lease)  # the woken do what harm they can
-        for child in self._fleet | self._elders | self._stopped:
+        for child in self._fleet | self._elders:
             self._server.kill(child)
+        self._wall = -HOUR
+        last = self._server.bear(self._life(last=True, tells=True, max_runs=1000))
         if not self._server.wait_for(lambda: last.code is not None, LONGEST_CALM):
             self.tally.wrong.append(f"after {LONGEST_CALM:g} s of calm there are runs that have not ended")
         elif last.code:
@@ -122,15 +124,16 @@ class _Weather:
     def _enough(self, seconds: float) -> bool:
         if seconds > self._plan.patience:
             self.tally.wrong.append(f"after {seconds:.0f} s the storm had not killed and stopped enough workers")
-            return True
+            self._is_over = True
         plan, tally = self._plan, self.tally
-        return seconds >= plan.seconds and tally.kills >= plan.kills and tally.refused >= plan.zombies
+        self._is_over |= seconds >= plan.seconds and tally.kills >= plan.kills and tally.refused >= plan.zombies
+        return self._is_over
 
     # ── births ──────────────────────────────────────────────────────────────────────────────────
 
     def _fill_up(self) -> None:
         while len(self._elders) < ELDERS:
-            child = self._server.bear(self._life(max_runs=32))
+            child = self._server.bear(self._life(max_runs=32, tells=True))
             self._elders.add(child)
             self._soon("kill", child, self._luck.uniform(1.0, 4.0))
         while len(self._fleet) < self._plan.fleet:
@@ -139,7 +142,7 @@ class _Weather:
 
     def _bear(self) -> Child:
         luck = self._luck
-        if luck.random() >= self._plan.zombie_births:
+        if self._is_over or luck.random() >= self._plan.zombie_births:
             child = self._server.bear(self._life())
             self._soon("kill", child, luck.uniform(0.0, 2 * self._plan.life))
         elif luck.random() < 0.5:
@@ -183,15 +186,13 @@ class _Weather:
         self._soon("jump", None, self._luck.uniform(0.2, 2.0))
 
     def _kill(self, child: Child) -> None:
-        if child not in self._stopped:
+        if not child.stopped:  # one that has stopped is killed when it has been awake again for a while
             self._server.kill(child)
 
     def _stop(self, child: Child) -> None:
         self._server.stop(child)
 
     def _wake(self, child: Child) -> None:
-        self._stopped.discard(child)
-        self._fleet.add(child)
         self._server.wake(child)
         self._soon("kill", child, self._luck.uniform(0.5, 1.5) * self._place.lease)
 
@@ -202,7 +203,7 @@ class _Weather:
             self._has_stopped(child)
 
     def _has_ended(self, child: Child) -> None:
-        for group in (self._fleet, self._elders, self._stopped):
+        for group in (self._fleet, self._elders, self._zombies):
             group.discard(child)
         if child.code == -signal.SIGKILL:
             self.tally.kills += 1
@@ -219,7 +220,7 @@ class _Weather:
                 self._soon("stop", child, 0.001)
                 return
         self._fleet.discard(child)
-        self._stopped.add(child)
+        self._zombies.add(child)
         self.tally.zombies += 1
         self.tally.zombies_in_a_call += child.life.halt is not None
         self._soon("wake", child, self._luck.uniform(1.5, 3.0) * self._place.lease)

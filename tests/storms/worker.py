@@ -10,9 +10,9 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from amends import Engine, LeaseLost
+from amends import Engine, LeaseLost, RunClosed
 from amends.stores.sqlite import SQLiteStore
 from tests.storms.ledger import Ledger, append
 from tests.storms.rules import Rule, switch_off
@@ -61,17 +61,19 @@ class Place:
 
 @dataclass(frozen=True)
 class Halt:
-    """In the call of this number the worker sends itself a signal, just before the effect or just after it."""
+    """Where the worker sends itself a signal: in the call of this number just before the effect or just after it, or when
+    it is about to write that it gives up a run that waits."""
 
     call: int
-    moment: str
+    moment: Literal["before", "after", "giving up"]
     signal: signal.Signals
 
 
 @dataclass(frozen=True)
 class Life:
     """What a worker is told at its birth: `wall` is how many seconds its clock is off, `most_open` how many runs are
-    enough; `starts` are the sagas of the runs that it starts, `last` means that it stays until all runs have ended."""
+    enough; `starts` are the sagas of the runs that it starts; `tells` means that it sends a message to all that wait for one,
+    and `last` that it stays until all runs have ended."""
 
     number: int
     seed: int
@@ -82,6 +84,7 @@ class Life:
     halt: Halt | None = None
     off: Rule | None = None
     hurry: bool = False
+    tells: bool = False
     last: bool = False
 
 
@@ -118,9 +121,12 @@ class Watched(SQLiteStore):
     """The store as it is, and a count of what it refuses."""
 
     board: Board
+    halt: Halt | None
 
     def commit(self, change: Change) -> asyncio.Future[None]:
         """See `Store.commit`."""
+        if self.halt is not None and self.halt.moment == "giving up" and change.turn is None:
+            os.kill(os.getpid(), self.halt.signal)
         done = super().commit(change)
         done.add_done_callback(self._look)
         return done
@@ -142,7 +148,7 @@ def live(place: Place, life: Life, board: Board) -> None:
 
 async def _work(place: Place, life: Life, board: Board) -> None:
     store = Watched(place.store, durability=place.durability)
-    store.board = board
+    store.board, store.halt = board, life.halt
     async with Engine(
         store,
         sagas=SAGAS,
@@ -153,6 +159,9 @@ async def _work(place: Place, life: Life, board: Board) -> None:
     ) as engine:
         board.say_open()
         await _start(engine, place, life)
+        if life.tells:  # whoever started them may have died before it told them
+            for row in await engine.list(states=OPEN, sagas=["told"], limit=1000):
+                await _tell(engine, row.id)
         while not life.last or await _anything_left(engine):
             await asyncio.sleep(place.lease / 8)
 
@@ -165,6 +174,16 @@ async def _start(engine: Engine, place: Place, life: Life) -> None:
         run = f"{name}-{life.number}-{number}"
         await engine.start(by_name[name](), id=run)
         append(place.acknowledged, f"{run}\n")
+        if name == "told" and not life.hurry:
+            await _tell(engine, run)
+
+
+async def _tell(engine: Engine, run: str) -> None:
+    """Send a run the message that it waits for, unless others were first."""
+    try:
+        await engine.tell(run, "go")
+    except RunClosed:
+        return
 
 
 async def _anything_left(engine: Engine) -> bool:

@@ -166,7 +166,7 @@ class Engine:
             now,
             owner=crew.worker if mine else None,
             epoch=1 if mine else 0,
-            next_at=None if mine else now,
+            next_at=None if mine else 0.0,  # at once, by anybody's clock
         )
         there = await self._begin(row, saga) if mine else await crew.store.create(row, None)
         if (there.saga, there.input) != (row.saga, row.input):

@@ -6,6 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from amends.engine import noloop, telemetry
 from amends.engine.crew import Seen
 from amends.engine.flight import Flight, Interrupted
@@ -42,6 +44,7 @@ class Runner:
         self._sum = total
         self._state: records.State = row.state
         self._inbox: list[tuple[Fact, int | None]] = []
+        self._ahead = 0.0
         self._flights: dict[int, Flight] = {}
         self._committing = False
         self._scheduled = False
@@ -85,7 +88,7 @@ class Runner:
     def settle_in(self) -> None:
         """Take up a run that was brought back by replay."""
         if self.machine.in_flight() and not self.machine.stalled:
-            self.tell(records.Recovered(self._crew.now(), self._crew.worker))
+            self.tell(records.Recovered(self._now(), self._crew.worker))
         self._rest()
 
     def pause(self) -> None:
@@ -213,25 +216,31 @@ class Runner:
             del self._flights[pos]
         if error is not None:
             self.machine.live[pos] = error
-        self.tell(fact)
+        self.tell(msgspec.structs.replace(fact, at=self._now()) if self._ahead else fact)
 
     # ── between turns ───────────────────────────────────────────────────────────────────────────
+
+    def _now(self) -> float:
+        """The run's own time, which never goes back: from its journal on, when that is ahead of this worker's clock."""
+        now = self._crew.now()
+        self._ahead = max(self._ahead, self.machine.now - now)
+        return now + self._ahead
 
     def _rest(self) -> None:
         """Set the alarm for the next timer, or leave memory when there is nothing to do for long."""
         if self._gone or not self.at_rest or self._crew.pausing:
             return
         due = min(self.machine.timers.values(), default=None) if not self.machine.stalled else None
-        wait = None if due is None else max(0.0, due - self._crew.now())
+        wait = None if due is None else max(0.0, due - self._now())
         if wait is None or wait > PARK_AFTER:
-            self._park(due)
+            self._park(None if due is None else due - self._ahead)
             return
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm = self._crew.loop.call_later(wait, self._ring)
 
     def _ring(self) -> None:
-        now = self._crew.now()
+        now = self._now()
         for pos, until in sorted(self.machine.timers.items(), key=lambda timer: timer[1]):
             if until <= now and not any(isinstance(fact, records.TimeUp) and fact.pos == pos for fact, _ in self._inbox):
                 self.tell(records.TimeUp(now, pos))

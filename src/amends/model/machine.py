@@ -84,6 +84,11 @@ class Machine:
         """What the body waits for."""
         return self._waits
 
+    @property
+    def now(self) -> float:
+        """The latest instant that the run was told of; 0 before it began."""
+        return 0.0 if self._body is None else self._body.now
+
     def in_flight(self) -> list[Effect]:
         """The steps whose call, check or undo is under way, or was when the worker died."""
         return [effect for pos in sorted(self._busy) if (effect := self.effects[pos]).phase in IN_FLIGHT]

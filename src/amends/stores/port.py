@@ -3,7 +3,7 @@
 A store knows rows, not sagas: bodies are bytes to it. It keeps
 
 * **runs**: one row each, with its state, the worker that drives it (`owner`), the fencing `epoch`, and `next_at`, the
-  instant at which a run that nobody drives wants to be driven;
+  instant at which a run that nobody drives wants to be driven, 0 if at once by anybody's clock;
 * **turns**: the append-only journal of each run, chained by checksums;
 * **letters**: the dead letters, to be listed over all runs;
 * **mail**: facts that somebody posted to a run and that its driver has not journaled yet;

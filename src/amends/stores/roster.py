@@ -74,7 +74,7 @@ class Roster:
         free: list[Any] = []
         for saga in sagas:
             free += db.execute(_DUE, (saga, now, limit)).fetchall()
-        free.sort(key=lambda row: row[0])
+        free.sort(key=lambda row: row[:2])
         others = db.execute(_OTHERS, {"me": self.worker}).fetchall()
         clock = self._pulse.lived(time.monotonic())
         dead = [(worker, owns) for worker, beat, born, owns in others if self._watch.is_dead(worker, beat, born, clock)]
