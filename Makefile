@@ -39,7 +39,8 @@ bench: .venv/dev ## the benchmarks, as ratios within one run
 mutants: .venv/dev ## take each decided rule out of the code, and see that a test notices
 	@$(BIN)/python -m tests.mutants
 
-soak: .venv/dev ## the long proofs: thousands of power cuts, failing disks, flipped bits
+soak: .venv/dev ## the long proofs: storms of kills and zombies, power cuts, failing disks, flipped bits
+	@$(BIN)/python -m tests.storms
 	@$(BIN)/python -m tests.disk
 
 clean: ## remove what was made here

@@ -1,0 +1,69 @@
+"""The long form: a minute of kills and zombies, audited from outside, and the controls that the audit must see."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.storms.audit import audit
+from tests.storms.stage import staged
+from tests.storms.storm import Plan
+from tests.storms.worker import Place
+
+CONTROLS = {"woken, without fencing": {"stuck", "at odds"}, "cut short, without intent first": {"doubled key", "unasked"}}
+"""Scenes in which one rule is switched off, and what the audit must find then."""
+
+
+def main() -> int:
+    """Let it storm, print what came of it; 1 when anything is wrong, or a control is not seen."""
+    parser = argparse.ArgumentParser(prog="python -m tests.storms", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    asked = parser.parse_args()
+    print(f"seed {asked.seed}", flush=True)
+    plan = Plan(asked.seed, seconds=asked.seconds, fleet=8, life=0.02, zombie_births=0.08, patience=3 * asked.seconds + 60)
+    wrong = _storm(plan)
+    for scene, names in CONTROLS.items():
+        with _place() as place:
+            staged(place, scene)
+            found = audit(place).names
+        print(f"control {scene!r}: {', '.join(sorted(found)) or 'nothing found'}", flush=True)
+        wrong += [] if found >= names else [f"the audit did not see {', '.join(sorted(names - found))} in {scene!r}"]
+    for each in wrong[:20]:
+        print(each)
+    return 1 if wrong else 0
+
+
+def _storm(plan: Plan) -> list[str]:
+    """One storm and its audit; returns what is wrong."""
+    with _place() as place:
+        tally = staged(place, plan)
+        found = audit(place)
+        complaints = [line for line in place.log.read_text().splitlines() if "Traceback" in line]
+    minutes = tally.seconds / 60
+    print(
+        f"{tally.kills:,} kills in {tally.seconds:.0f} s, {tally.kills / minutes:,.0f} a minute"
+        f" ({tally.kills_while_opening:,} while the worker still opened the file);"
+        f" {tally.zombies} zombies, {tally.zombies / minutes:,.0f} a minute ({tally.refused} came back to refused writes);"
+        f" {tally.jumps} jumps of the time of day"
+    )
+    print(", ".join(f"{name} {count:,}" for name, count in sorted(found.counts.items())))
+    print(f"findings: {len(found.findings) + len(tally.wrong)}", flush=True)
+    return [*map(str, found.findings), *tally.wrong, *complaints]
+
+
+@contextmanager
+def _place() -> Iterator[Place]:
+    """A folder in memory where there is one: `kill -9` loses nothing that was written, synced or not."""
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="amends-storm-", dir=memory) as folder:
+        yield Place(Path(folder), lease=0.4, durability="full")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
