@@ -117,8 +117,8 @@ def main() -> None:
     ratio = middle["long"] / middle["raw 1"]
     print(f"one run of 1,000 steps              {middle['long']:>9,.0f} steps/s   {ratio:>5.0%} of raw 1")
     print(
-        f"\nfault explorer, 4 steps, all pairs    {middle['worlds']:>7,.0f} worlds in {middle['explorer 1']:.1f} s with one process,"
-        f" {middle['explorer 2']:.1f} s with two"
+        f"\nfault explorer, 4 steps, all pairs    {middle['worlds']:>7,.0f} worlds"
+        f" in {middle['explorer 1']:.1f} s with one process, {middle['explorer 2']:.1f} s with two"
     )
     print(f"\na turn within the machine {middle['machine']:.1f} µs, import {middle['import']:.0f} ms")
 
