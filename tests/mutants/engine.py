@@ -8,6 +8,8 @@ ENGINE = "tests/engine/test_engine.py"
 FIRST = ("tests/engine/test_journal_first.py",)
 RECOVERY = ("tests/engine/test_recovery.py",)
 FLIGHT = ("tests/engine/test_flight.py",)
+UNHEARD = ("tests/engine/test_lost_answers_of_the_store.py",)
+CLOCK = ("tests/engine/test_clock.py",)
 PEOPLE = ("tests/engine/test_people.py",)
 
 TURNS = [
@@ -233,6 +235,46 @@ RECOVERIES = [
         "            machine.saga.signature.decode(row_input)\n",
         "",
         (f"{ENGINE}::test_input_that_no_longer_fits_parks_the_run",),
+    ),
+    Mutant(
+        "a run that was started unheard is forgotten",
+        "Lease: a run that the store gave to a worker is driven, though the answer to its start was lost",
+        "engine/engine.py",
+        "            crew.doubt()  # the run may be there, and ours\n",
+        "",
+        UNHEARD,
+    ),
+    Mutant(
+        "runs that were claimed unheard are forgotten",
+        "Lease: runs that the store gave to a worker are driven, though the answer to its claim was lost",
+        "engine/recovery.py",
+        "            crew.doubt()\n",
+        "",
+        UNHEARD,
+    ),
+    Mutant(
+        "the later of two claims is lost",
+        "Lease: of two claims of one run the later counts",
+        "engine/recovery.py",
+        "(known is not None and known.epoch >= row.epoch)",
+        "known is not None",
+        UNHEARD,
+    ),
+    Mutant(
+        "a run is taken up again from a row of before",
+        "Journal: who cannot tell whether a write was done reads again what is there",
+        "engine/recovery.py",
+        "await self._as_it_is(row) if again else row",
+        "row",
+        UNHEARD,
+    ),
+    Mutant(
+        "a clock that is behind holds a run up",
+        "Lease: a run's own time never goes back, whatever the clock of its worker says",
+        "engine/runner.py",
+        "self._ahead = max(self._ahead, self.machine.now - now)",
+        "self._ahead = 0.0",
+        CLOCK,
     ),
 ]
 

@@ -58,6 +58,14 @@ OUTCOMES = [
         PURE,
     ),
     Mutant(
+        "a check is taken for the last word",
+        "Outcomes: what a check did not find may be on its way still, so a tolerant undo cancels its key",
+        "model/effect.py",
+        'elif self.step.tolerant and self.step.options.on_rollback == "undo":',
+        "elif False:",
+        PURE,
+    ),
+    Mutant(
         "a falsy answer of a check is none",
         "Outcomes: only None says that a step did not happen; 0 and the empty string are results",
         "engine/flight.py",
