@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from amends import Engine, receive, saga, sleep, step
+from amends import Engine, Retry, StoreError, receive, saga, sleep, step
 from amends.engine import engine as engine_module
+from amends.engine import recovery, runner
 from amends.model import records as r
 from amends.model.records import Record
+from amends.model.saga import Saga
 from amends.stores.memory import MemoryStore, Shelf
-from amends.stores.port import Change, Mail
+from amends.stores.port import Change, Mail, Turn
 
 marks: list[str] = []
 gate = here = asyncio.Event()
@@ -23,6 +26,8 @@ gate = here = asyncio.Event()
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     marks.clear()
     monkeypatch.setattr(engine_module, "GRACE", 0.5)
+    for module in (recovery, runner):
+        monkeypatch.setattr(module, "STUMBLE", 0.01)
 
 
 @step(no_undo="it only waits")
@@ -59,7 +64,23 @@ async def naps_in_time(first: float, second: float) -> str:
     return "woke"
 
 
-SAGAS = [two, hears, naps, naps_in_time]
+@step
+async def tie() -> str:
+    return "tied"
+
+
+@tie.undo(retry=Retry(attempts=1))
+async def untie(tied: str) -> None:
+    raise ValueError("too tight")
+
+
+@saga
+async def ties() -> None:
+    await tie()
+    raise ValueError("after all")
+
+
+SAGAS: list[Saga[..., Any]] = [two, hears, naps, naps_in_time, ties]
 
 
 def engine_on(store: MemoryStore, **options: Any) -> Engine:
@@ -270,11 +291,64 @@ def test_a_run_that_is_parked_for_its_code_has_one_letter_about_it(monkeypatch: 
                 patch.setattr(hears, "function", other)
                 for epoch in (2, 3):
                     await engine.tell("x", "hello", by="ann")
-                    await until(
-                        lambda epoch=epoch: (store.shelf.runs["x"].epoch, store.shelf.runs["x"].owner) == (epoch, None)
-                    )
+                    await until(partial(_parked, store, epoch))
             assert [letter.id for letter in await engine.dlq.list()] == ["x#1"]
             assert len(await journaled(engine, r.Stalled)) == 1 and marks == []
+
+    run(main)
+
+
+class Reluctant(MemoryStore):
+    """Shows no journal until it may."""
+
+    may: asyncio.Event
+
+    async def journal(self, run_id: str) -> list[Turn]:
+        await self.may.wait()
+        return await super().journal(run_id)
+
+
+def test_a_run_that_is_claimed_again_while_it_is_taken_up_is_driven_by_the_later_claim() -> None:
+    async def main() -> None:
+        shelf = Shelf()
+        async with engine_on(MemoryStore(shelf), drive=False) as client:
+            await client.start(naps(0, 0), id="x")
+            store = Reluctant(shelf)
+            store.may = asyncio.Event()
+            async with engine_on(store):
+                await until(lambda: shelf.runs["x"].epoch == 1)
+                store.silence()
+                await until(lambda: shelf.runs["x"].epoch == 2)
+                shelf.alive.add(str(shelf.runs["x"].owner))
+                store.may.set()
+                assert await client.get("x").result() == "woke"
+                assert shelf.runs["x"].epoch == 2
+
+    run(main)
+
+
+class Unheard(MemoryStore):
+    """Writes that a person is needed, and says that it failed to."""
+
+    said = False
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        done = super().commit(change)
+        if change.state == "needs_attention" and not self.said:
+            self.said = True
+            done = asyncio.get_running_loop().create_future()
+            done.set_exception(StoreError("nobody knows whether it was written"))
+        return done
+
+
+def test_a_run_whose_write_had_an_unknown_fate_is_taken_up_as_it_is() -> None:
+    async def main() -> None:
+        store = Unheard()
+        async with engine_on(store) as engine:
+            await engine.start(ties(), id="x")
+            await until(lambda: store.shelf.runs["x"].owner is None)
+            assert (await engine.list())[0].state == "needs_attention"
+            assert (await engine.get("x").outcome()).letters == ("x#1",)
 
     run(main)
 

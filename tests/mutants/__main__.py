@@ -68,7 +68,7 @@ def _hunted(src: Path, killers: Sequence[str], named_first: bool, mutant: Mutant
 def _shown(mutant: Mutant, verdict: Verdict) -> bool:
     """Print one row of the table; True when the mutant was found."""
     if verdict.end == "passed":
-        by = f"SURVIVED ({SURVIVORS.get(mutant.name, 'nobody knows why')})"
+        by = f"SURVIVED {SURVIVORS.get(mutant.name, '')}".rstrip()
     else:
         by = f"{'hangs in ' if verdict.end == 'hung' else ''}{verdict.test.removeprefix('tests/')}"
     print(f"{mutant.word:<12} {mutant.name:<58} {verdict.seconds:5.1f} s  {by}", flush=True)

@@ -258,7 +258,7 @@ RECOVERIES = [
         "engine/recovery.py",
         "(known is not None and known.epoch >= row.epoch)",
         "known is not None",
-        UNHEARD,
+        RECOVERY,
     ),
     Mutant(
         "a run is taken up again from a row of before",
@@ -266,7 +266,7 @@ RECOVERIES = [
         "engine/recovery.py",
         "await self._as_it_is(row) if again else row",
         "row",
-        UNHEARD,
+        RECOVERY,
     ),
     Mutant(
         "a clock that is behind holds a run up",
