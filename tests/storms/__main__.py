@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -50,7 +51,9 @@ def _storm(plan: Plan) -> list[str]:
         f"{tally.kills:,} kills in {tally.seconds:.0f} s, {tally.kills / minutes:,.0f} a minute"
         f" ({tally.kills_while_opening:,} while the worker still opened the file);"
         f" {tally.zombies} zombies, {tally.zombies / minutes:,.0f} a minute ({tally.refused} came back to refused writes);"
-        f" {tally.jumps} jumps of the time of day"
+        f" {tally.jumps} jumps of the time of day;"
+        f" {1000 * tally.cpu / max(1, tally.kills):.1f} ms of processor a kill,"
+        f" {100 * tally.cpu / tally.seconds / (os.cpu_count() or 1):.0f} % of the machine"
     )
     print(", ".join(f"{name} {count:,}" for name, count in sorted(found.counts.items())))
     print(f"findings: {len(found.findings) + len(tally.wrong)}", flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
+import resource
 import signal
 import time
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ ELDERS = 2
 
 HELD_FOR_LONG = 0.05
 """The part of those stopped with the file in their hand that keep it, and so hold up everybody."""
+
+SPARED = 0.3
+"""The part of the kills that come too early, while the worker still opens the store, which are put off."""
 
 NEVER_CALLED = 2.0
 """Seconds after which a worker that was to stop in a call, and got none, is killed instead."""
@@ -55,7 +59,8 @@ class Plan:
 
 @dataclass
 class Tally:
-    """What was done to the workers. `refused` counts the zombies whose writes were refused after they woke up."""
+    """What was done to the workers. `refused` counts the zombies whose writes were refused after they woke up; `cpu` is the
+    processors' time until the calm, in seconds."""
 
     births: int = 0
     kills: int = 0
@@ -67,6 +72,7 @@ class Tally:
     jumps: int = 0
     seconds: float = 0.0
     calm: float = 0.0
+    cpu: float = 0.0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -75,8 +81,15 @@ def storm(place: Place, plan: Plan) -> Tally:
     with ForkServer(place) as server:
         weather = _Weather(place, plan, server)
         weather.rage()
+        weather.tally.cpu = _cpu()
         weather.calm_down()
         return weather.tally
+
+
+def _cpu() -> float:
+    """Seconds of the processors' time that this process and its dead children have used."""
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 class _Weather:
@@ -186,8 +199,12 @@ class _Weather:
         self._soon("jump", None, self._luck.uniform(0.2, 2.0))
 
     def _kill(self, child: Child) -> None:
-        if not child.stopped:  # one that has stopped is killed when it has been awake again for a while
-            self._server.kill(child)
+        if child.stopped:
+            return  # it is killed when it has been awake again for a while
+        if not child.board.is_open and self._luck.random() < SPARED:
+            self._soon("kill", child, self._luck.uniform(0.0, 2 * self._plan.life))
+            return
+        self._server.kill(child)
 
     def _stop(self, child: Child) -> None:
         self._server.stop(child)
