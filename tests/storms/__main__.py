@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing is left behind then, either
     print(f"seed {asked.seed}", flush=True)
     plan = Plan(asked.seed, seconds=asked.seconds, fleet=8, life=0.02, zombie_births=0.08, patience=3 * asked.seconds + 60)
     wrong = _storm(plan)
@@ -50,7 +52,8 @@ def _storm(plan: Plan) -> list[str]:
     print(
         f"{tally.kills:,} kills in {tally.seconds:.0f} s, {tally.kills / minutes:,.0f} a minute"
         f" ({tally.kills_while_opening:,} while the worker still opened the file);"
-        f" {tally.zombies} zombies, {tally.zombies / minutes:,.0f} a minute ({tally.refused} came back to refused writes);"
+        f" {tally.zombies} zombies, {tally.zombies / minutes:,.0f} a minute ({tally.refused} came back to refused writes,"
+        f" {tally.file_in_hand} were stopped within a transaction);"
         f" {tally.jumps} jumps of the time of day;"
         f" {1000 * tally.cpu / max(1, tally.kills):.1f} ms of processor a kill,"
         f" {100 * tally.cpu / tally.seconds / (os.cpu_count() or 1):.0f} % of the machine"
@@ -63,7 +66,7 @@ def _storm(plan: Plan) -> list[str]:
 @contextmanager
 def _place() -> Iterator[Place]:
     """A folder in memory where there is one: `kill -9` loses nothing that was written, synced or not."""
-    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="amends-storm-", dir=memory) as folder:
         yield Place(Path(folder), lease=0.4, durability="full")
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -41,9 +42,20 @@ def staged(place: Place, what: Plan | str) -> Tally:
         if child.returncode is None:
             os.killpg(child.pid, signal.SIGKILL)  # not reaped yet, so the number is still its own
             child.wait()
+        _until_gone(child.pid)
     if child.returncode:
         raise RuntimeError(f"the stage ended with {child.returncode}")
     return Tally(**json.loads(told.read_text()))
+
+
+def _until_gone(group: int) -> None:
+    """Wait until the kernel has ended the last one of a group, so that nobody writes where the folder is removed."""
+    for _ in range(100):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.02)
 
 
 def main(asked: str, play: str, parent: str) -> None:

@@ -230,7 +230,7 @@ class _Weather:
             self.tally.wrong.append(f"worker {child.life.number} ended by itself, with {child.code}")
 
     def _has_stopped(self, child: Child) -> None:
-        if child.life.halt is None and holds_the_file(self._place.store, child.pid):
+        if holds_the_file(self._place.store, child.pid):
             self.tally.file_in_hand += 1
             if self._luck.random() >= HELD_FOR_LONG:  # or the whole storm would stand still for most of its time
                 self._server.wake(child)
