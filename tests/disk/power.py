@@ -11,6 +11,12 @@ from typing import NamedTuple, TypeAlias
 SECTOR = 512
 """Bytes that a disk writes wholly or not at all."""
 
+KEPT = (0.0, 0.1, 0.5, 0.9, 1.0)
+"""How much of what was not synced a power cut spares: one of these each time, so that the extremes are often tried."""
+
+TORN = 0.3
+"""The part of the writes under way of which some sectors reach the disk and others do not."""
+
 GONE = ("-shm",)
 """Files that are memory shared by processes: nothing of them is left."""
 
@@ -61,15 +67,14 @@ class File:
             _apply(self.safe, op)
         self.pending.clear()
 
-    def after(self, luck: Random) -> bytes:
-        """What is left of it after a power cut."""
+    def after(self, luck: Random, kept: float) -> bytes:
+        """What is left of it after a power cut that spares a part of what was on its way."""
         left = bytearray(self.safe)
         for op in self.pending:
-            fate = luck.random()
-            if fate < 0.4:
+            if op.kind == "write" and luck.random() < TORN:
+                _tear(left, op, luck, kept)
+            elif luck.random() < kept:
                 _apply(left, op)
-            elif fate < 0.6 and op.kind == "write":
-                _tear(left, op, luck)
         return bytes(left)
 
 
@@ -100,12 +105,13 @@ class Disk:
 
     def cut(self, luck: Random, folder: Path) -> None:
         """Write what is left after a power cut into an empty folder."""
+        kept = luck.choice(KEPT)
         for name, file in self.files.items():
-            is_there = file.named or luck.random() < 0.5
+            is_there = file.named or luck.random() < kept
             if file.deleted and luck.random() < 0.5:
                 is_there = False
             if is_there:
-                (folder / name).write_bytes(file.after(luck))
+                (folder / name).write_bytes(file.after(luck, kept))
 
 
 def moments(ops: list[Op]) -> Iterator[tuple[int, Disk]]:
@@ -127,11 +133,11 @@ def _apply(content: bytearray, op: Op) -> None:
     content[op.offset : end] = op.data
 
 
-def _tear(content: bytearray, op: Op, luck: Random) -> None:
+def _tear(content: bytearray, op: Op, luck: Random, kept: float) -> None:
     """Some sectors of a write reach the disk, and some do not."""
     start = 0
     while start < len(op.data):
         stop = min(len(op.data), start + SECTOR - (op.offset + start) % SECTOR)
-        if luck.random() < 0.5:
+        if luck.random() < kept:
             _apply(content, Op("write", op.name, op.offset + start, op.data[start:stop]))
         start = stop
