@@ -41,7 +41,7 @@ mutants: .venv/dev ## take each decided rule out of the code, and see that a tes
 
 soak: .venv/dev ## the long proofs: storms of kills and zombies, power cuts, failing disks, flipped bits
 	@$(BIN)/python -m tests.storms
-	@$(BIN)/python -m tests.disk
+	@$(BIN)/python -m tests.disks
 
 clean: ## remove what was made here
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

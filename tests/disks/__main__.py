@@ -9,12 +9,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.disk import flips, proofs
+from tests.disks import flips, proofs
 
 
 def main() -> int:
     """Run all of it, and say what was found; 1 when it is anything that must not be."""
-    parser = argparse.ArgumentParser(prog="python -m tests.disk", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.disks", description=__doc__)
     parser.add_argument("--cuts", type=int, default=20_000, help="power cuts")
     parser.add_argument("--flips", type=int, default=1_000, help="flipped bits")
     parser.add_argument("--seed", type=int, default=int(time.time()))

@@ -9,9 +9,9 @@ import pytest
 
 from amends import Engine, StoreError
 from amends.engine import recovery, runner
-from tests.disk import flips, proofs
-from tests.disk.failing import FULL, IOERR, Failing
-from tests.disk.shim import Shim
+from tests.disks import flips, proofs
+from tests.disks.failing import FULL, IOERR, Failing
+from tests.disks.shim import Shim
 from tests.model import shop
 
 

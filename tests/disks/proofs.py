@@ -13,10 +13,10 @@ from random import Random
 
 from amends.stores import files
 from amends.stores.port import Durability
-from tests.disk.failing import CODES, Failing
-from tests.disk.power import Op, Recorder, moments
-from tests.disk.shim import Shim
-from tests.disk.work import Acknowledged, checkpoint_often, goes_on, lost, work
+from tests.disks.failing import CODES, Failing
+from tests.disks.power import Op, Recorder, moments
+from tests.disks.shim import Shim
+from tests.disks.work import Acknowledged, checkpoint_often, goes_on, lost, work
 
 
 @dataclass
