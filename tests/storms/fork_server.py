@@ -79,6 +79,7 @@ class ForkServer:
         code = 70
         try:
             die_with(parent)
+            board.say_tied()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.close(self._bell)

@@ -207,7 +207,10 @@ class _Weather:
         self._server.kill(child)
 
     def _stop(self, child: Child) -> None:
-        self._server.stop(child)
+        if child.board.is_tied:
+            self._server.stop(child)
+        else:
+            self._soon("stop", child, 0.001)
 
     def _wake(self, child: Child) -> None:
         self._server.wake(child)

@@ -99,18 +99,27 @@ class Board:
         self._shown[self._at] = self._shown[self._at + 1] = 0
 
     @property
+    def is_tied(self) -> bool:
+        """Whether it ends when the one that bore it does; one that is stopped before could outlive it."""
+        return self._shown[self._at] > 0
+
+    @property
     def is_open(self) -> bool:
         """Whether it has opened the store."""
-        return self._shown[self._at] > 0
+        return self._shown[self._at] > 1
 
     @property
     def refused(self) -> int:
         """How many of its writes were refused, because others drive its runs; 255 means that many or more."""
         return self._shown[self._at + 1]
 
+    def say_tied(self) -> None:
+        """It will end with the one that bore it."""
+        self._shown[self._at] = 1
+
     def say_open(self) -> None:
         """The store is open."""
-        self._shown[self._at] = 1
+        self._shown[self._at] = 2
 
     def say_refused(self) -> None:
         """One more write was refused."""
