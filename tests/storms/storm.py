@@ -41,8 +41,8 @@ LONGEST_CALM = 30.0
 class Plan:
     """How hard it blows: until so many seconds are over and so many workers were killed and stopped, whatever is later.
 
-    `fleet` workers are alive at once, those that are stopped not counted; of a hundred births so many are `zombies`;
-    a worker lives `life` seconds on average. `patience` is when it has to be over.
+    `fleet` workers are alive at once, beside the elders and those that are stopped; each lives `life` seconds on average.
+    `zombie_births` is the part of them that is stopped and woken. `patience` is when it has to be over.
     """
 
     seed: int
