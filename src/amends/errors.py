@@ -12,6 +12,12 @@
     ├── Compensated          the run was rolled back; every effect is undone or kept on purpose
     ├── NeedsAttention       a person has to decide; the dead letters say what
     ├── StepFailed           a step was given up (raised inside the saga body)
+    ├── JoinFailed           the rule of a join cannot be met any more: an ExceptionGroup, `partial` holds what came
+    │   ├── BranchesFailed   a branch of `all_of` failed
+    │   ├── AllFailed        no branch of `any_of` succeeded
+    │   ├── QuorumImpossible fewer than n branches of `quorum` can succeed
+    │   ├── TooFewInTime     too few branches of `within` succeeded before the time was over
+    │   └── NoAgreement      the branches of `vote` cannot agree any more
     ├── ForeignAwait         a saga body awaited something that is not durable
     ├── NeverAwaited         a saga body made a call and did not await it
     ├── Diverged             the code no longer does what the journal says it did
@@ -29,7 +35,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +132,8 @@ class StepFailed(AmendsError):
     """A step was given up; a saga body may catch this and go another way.
 
     Branch on `error_type`, `error_message` and `error_data`: they are in the journal, so a replay sees the same.
-    `__cause__` is the step's own exception, but only while it is the process in which it was raised.
+    `__cause__` is the step's own exception, but only while it is the process in which it was raised. `pos` is the step's
+    position in the saga, as stories show it.
     """
 
     def __init__(
@@ -138,8 +145,10 @@ class StepFailed(AmendsError):
         error_data: Any = None,
         attempts: int = 1,
         in_doubt: bool = False,
+        pos: int = 0,
     ) -> None:
         self.step = step
+        self.pos = pos
         self.error_type = error_type
         self.error_message = error_message
         self.error_data = error_data
@@ -151,6 +160,57 @@ class StepFailed(AmendsError):
         times = "once" if self.attempts == 1 else f"{self.attempts} times"
         doubt = "; whether it took effect is in doubt and waits for a person" if self.in_doubt else ""
         return f"step {self.step!r} was tried {times} and failed: {self.error_type}: {self.error_message}{doubt}"
+
+
+class JoinFailed(ExceptionGroup[Exception], AmendsError):
+    """The rule of a join cannot be met any more; its exceptions are those of the branches that failed.
+
+    `partial` holds what came of the branches. `except*` works, as for every exception group. When no branch failed (all
+    were too late, or disagreed), the one exception of the group says so.
+    """
+
+    partial: Any
+
+    def __new__(cls, why: str, errors: Sequence[Exception], partial: Any) -> Self:
+        """Make the group of the errors of the branches that failed, which may be none."""
+        self = super().__new__(cls, why, errors or [AmendsError(f"{why}, though no branch failed")])
+        self.partial = partial
+        return self
+
+    def __init__(self, why: str, errors: Sequence[Exception], partial: Any) -> None:
+        super().__init__(why, errors)
+
+    def derive(self, errors: Sequence[Exception]) -> Self:  # type: ignore[override]
+        """A part of the group, as `split` and `except*` make it."""
+        return type(self)(self.message, errors, self.partial)
+
+    def __str__(self) -> str:
+        return f"{self.message}: " + "; ".join(f"{type(error).__name__}: {error}" for error in self.exceptions[:5])
+
+
+class BranchesFailed(JoinFailed):
+    """A branch of `all_of` failed."""
+
+
+class AllFailed(JoinFailed):
+    """No branch of `any_of` succeeded."""
+
+
+class QuorumImpossible(JoinFailed):
+    """Fewer branches of a `quorum` can succeed than it needs."""
+
+
+class TooFewInTime(JoinFailed):
+    """Too few branches of a `within` succeeded before its time was over."""
+
+
+class NoAgreement(JoinFailed):
+    """The branches of a `vote` cannot agree any more; `partial` holds the votes."""
+
+    @property
+    def votes(self) -> Any:
+        """The votes that came."""
+        return self.partial
 
 
 class ForeignAwait(AmendsError):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from amends import Engine, StoreError
+from amends import Engine
 from amends.engine import recovery, runner
+from amends.errors import StoreError
 from tests.disks import flips, proofs
 from tests.disks.failing import FULL, IOERR, Failing
 from tests.disks.shim import Shim

@@ -108,3 +108,23 @@ def test_a_sleep_that_leaves_memory_is_due_by_the_clock_of_whoever_let_go(tmp_pa
                 await asyncio.sleep(0.02)
 
     assert 500 < asyncio.run(story()) <= 600
+
+
+@step(no_undo="it does nothing")
+async def hangs() -> None:
+    await asyncio.Event().wait()
+
+
+@saga(deadline=0.1)
+async def waits_for_a_hanging_step() -> None:
+    await hangs()
+
+
+def test_a_deadline_interrupts_a_step_that_hangs(tmp_path: Path) -> None:
+    async def main() -> str:
+        async with Engine(tmp_path / "a.db", sagas=[waits_for_a_hanging_step]) as engine, asyncio.timeout(LONG):
+            outcome = await (await engine.start(waits_for_a_hanging_step(), id="x")).outcome()
+            assert outcome.cause is not None
+            return outcome.cause.type
+
+    assert asyncio.run(main()) == "DeadlineExceeded"

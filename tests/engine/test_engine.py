@@ -12,19 +12,8 @@ from typing import Any
 
 import pytest
 
-from amends import (
-    Compensated,
-    DefinitionError,
-    Engine,
-    EngineClosed,
-    IdempotencyConflict,
-    LetterSettled,
-    NeedsAttention,
-    NotStorable,
-    RunClosed,
-    StoreError,
-    UnknownRun,
-)
+from amends import Compensated, DefinitionError, Engine, IdempotencyConflict, NeedsAttention
+from amends.errors import EngineClosed, LetterSettled, NotStorable, RunClosed, StoreError, UnknownRun
 from amends.model import saga as saga_module
 from tests.engine import sagas
 from tests.model import shop

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from amends import Engine, StoreError
+from amends import Engine
+from amends.errors import StoreError
 from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import Run, Turn
 from tests.model import shop

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from amends import Engine, Retry, StoreError, receive, saga, sleep, step
+from amends import Engine, Retry, receive, saga, sleep, step
 from amends.engine import engine as engine_module
 from amends.engine import recovery, runner
+from amends.errors import StoreError
 from amends.model import records as r
 from amends.model.records import Record
 from amends.model.saga import Saga

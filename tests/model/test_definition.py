@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from amends import Call, DefinitionError, EngineClosed, ForeignAwait, Retry, current, receive, saga, sleep, sleep_until, step
+from amends import Call, DefinitionError, Retry, current, receive, saga, sleep, sleep_until, step
+from amends.errors import EngineClosed, ForeignAwait
 from amends.model import definition
 from tests.model import shop
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from amends import Diverged, sleep
+from amends import sleep
+from amends.errors import Diverged
 from amends.model.replay import replay
 from tests.model import shop
 from tests.model.worlds import World

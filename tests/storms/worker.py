@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from amends import Engine, LeaseLost, RunClosed
+from amends import Engine
+from amends.errors import LeaseLost, RunClosed
 from amends.stores.sqlite import SQLiteStore
 from tests.storms.ledger import Ledger, append
 from tests.storms.rules import Rule, switch_off

@@ -191,7 +191,7 @@ def test_only_sagas_are_explored() -> None:
 
 
 def test_what_the_engine_refuses_is_said_as_it_is() -> None:
-    from amends import NotStorable
+    from amends.errors import NotStorable
 
     with pytest.raises(NotStorable):
         explore(own.pays(float("nan")), world=own.world)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from amends.engine.runner import Runner
 from amends.errors import LeaseLost, RuleBroken
 from amends.model import keys
 from amends.model.effect import TRANSITIONS, Effect, Phase
+from amends.model.join import End, Failed
 from amends.model.machine import Machine
 from amends.model.records import Answered, UndoDone
 from amends.stores.memory import MemoryStore
@@ -39,7 +40,7 @@ def first_undone_first(patch: Patch) -> None:
     real = Machine._go_on
 
     def go_on(self: Machine) -> None:
-        self._to_undo.sort(key=lambda effect: -effect.pos)
+        self._to_undo.sort(key=lambda effect: -effect.stage)
         real(self)
 
     patch.setattr(Machine, "_go_on", go_on)
@@ -63,15 +64,12 @@ def letters_are_not_listed(patch: Patch) -> None:
 
 
 def bodies_hear_of_leases(patch: Patch) -> None:
-    real = Machine._deliver
+    real = Machine._end_of
 
-    def deliver(self: Machine, effect: Effect) -> None:
-        if effect.phase is Phase.DONE:
-            real(self, effect)
-        else:
-            self._drive(error=LeaseLost("not the body's business"))
+    def end_of(self: Machine, effect: Effect) -> End:
+        return real(self, effect) if effect.phase is Phase.DONE else Failed(LeaseLost("not the body's business"))
 
-    patch.setattr(Machine, "_deliver", deliver)
+    patch.setattr(Machine, "_end_of", end_of)
 
 
 def keys_hold_the_attempt(patch: Patch) -> None:

@@ -227,17 +227,17 @@ class Runner:
         return now + self._ahead
 
     def _rest(self) -> None:
-        """Set the alarm for the next timer, or leave memory when there is nothing to do for long."""
-        if self._gone or not self.at_rest or self._crew.pausing:
+        """Set the alarm for the next timer; leave memory when nothing is in flight and there is nothing to do for long."""
+        if self._gone or self._committing or self._inbox or self._crew.pausing:
             return
         due = min(self.machine.timers.values(), default=None) if not self.machine.stalled else None
         wait = None if due is None else max(0.0, due - self._now())
-        if wait is None or wait > PARK_AFTER:
+        if self.at_rest and (wait is None or wait > PARK_AFTER):
             self._park(None if due is None else due - self._ahead)
             return
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = self._crew.loop.call_later(wait, self._ring)
+        self._alarm = None if wait is None else self._crew.loop.call_later(wait, self._ring)
 
     def _ring(self) -> None:
         now = self._now()

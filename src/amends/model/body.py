@@ -5,47 +5,42 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from amends.errors import ForeignAwait, NeverAwaited
 from amends.model import keys
 from amends.model.call import Call
-from amends.model.driving import driving
+from amends.model.driving import Ask, driving
+from amends.model.join import Join
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
     from uuid import UUID
 
+T_co = TypeVar("T_co", covariant=True)
+
 CURE = (
     "In a saga body every await is a durable point. Put I/O into a @step and await that; use amends.sleep for a pause, "
-    "@step(timeout=...) or @saga(deadline=...) for a time limit, and await one call after the other."
+    "@step(timeout=...) or @saga(deadline=...) for a time limit, and amends.all_of(...) or another join to wait for "
+    "several calls at once."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(Ask[None]):
     """A pause that the saga body asked for; exactly one of the two is set."""
 
     seconds: float | None
     until: float | None
 
-    def __await__(self) -> Generator[Any, Any, None]:
-        return current_body("sleep").ask(self)
-
 
 @dataclass(frozen=True, slots=True)
-class Receive:
+class Receive(Ask[T_co]):
     """A message that the saga body waits for."""
 
     type: Any
     name: str
     timeout: float | None
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return current_body("receive").ask(self)
-
-
-Ask: TypeAlias = Call[Any] | Sleep | Receive
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +67,13 @@ class Body:
         self._unawaited: dict[int, tuple[Call[Any], str]] = {}
         self.now = 0.0
 
-    def resume(self, value: Any = None, error: BaseException | None = None) -> Ask | Returned | Raised:
+    def resume(self, value: Any = None, error: BaseException | None = None) -> Ask[Any] | Returned | Raised:
         """Go on with a value or an error until the body awaits something or ends."""
         token = driving.set(self)
         try:
             while True:
                 asked = self._coroutine.send(value) if error is None else self._coroutine.throw(error)
-                if isinstance(asked, (Call, Sleep, Receive)):
+                if isinstance(asked, Ask):
                     return asked
                 value, error = (
                     None,
@@ -106,10 +101,16 @@ class Body:
         finally:
             driving.reset(token)
 
-    def ask(self, wanted: Ask) -> Generator[Any, Any, Any]:
+    def ask(self, wanted: Ask[Any]) -> Generator[Any, Any, Any]:
         """What awaiting does within the body: hand the wish out, and give back what came of it."""
-        self._unawaited.pop(id(wanted), None)
+        self._awaited(wanted)
         return (yield wanted)
+
+    def _awaited(self, wanted: Ask[Any]) -> None:
+        self._unawaited.pop(id(wanted), None)
+        if isinstance(wanted, Join):
+            for branch in wanted.branches:
+                self._awaited(branch)
 
     def made(self, call: Call[Any]) -> None:
         """Remember a call until it is awaited, and where it was made."""

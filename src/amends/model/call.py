@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeAlias, T
 from amends.errors import DefinitionError
 from amends.model import answers, retry
 from amends.model.definition import register, tolerates_none
-from amends.model.driving import driving
+from amends.model.driving import Ask, driving
 from amends.model.signature import Signature
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ OnRollback: TypeAlias = Literal["undo", "keep"]
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[R_co]):
+class Call(Ask[R_co]):
     """A step or a saga with its arguments: a value. Awaiting it in a saga makes it durable.
 
     Outside a saga, awaiting it just runs the function, without retries and without undo, so steps and sagas are tested

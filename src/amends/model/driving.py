@@ -1,12 +1,16 @@
-"""Which saga body is being driven right now, as far as calls need to know."""
+"""Which saga body is being driven right now, and what such a body may await."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from amends.errors import ForeignAwait
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Driven(Protocol):
@@ -23,3 +27,15 @@ class Driven(Protocol):
 
 driving: ContextVar[Driven | None] = ContextVar("amends_driving", default=None)
 """The body that is being driven, if any: it is set around each step that a body takes."""
+
+
+class Ask(Generic[R_co]):
+    """What a saga body may await: a call, a pause, a message, or a join of these. It is a value until it is awaited."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, Any, R_co]:
+        body = driving.get()
+        if body is None:
+            raise ForeignAwait(f"{self!r} can be awaited in a saga body only. Run the saga in an Engine.")
+        return body.ask(self)

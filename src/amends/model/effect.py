@@ -13,7 +13,7 @@ happened and is refused. The rules are those of docs/sagas.md:
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from amends.errors import IllegalFact, NotStorable
 from amends.model import keys
@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from amends.model.call import Step
     from amends.model.letters import Letters
 
+Retreat: TypeAlias = Literal["undo", "cancel"]
+"""Why a step is not called any more: it is to be undone, or it lost a join and is only interrupted."""
+
 MOST_CRASHES = 10
 """A call during which the worker died this often is not tried again: it may be what kills the worker."""
 
@@ -73,6 +76,7 @@ class Phase(Enum):
     LETTER = "dead letter"
     RESOLVED = "resolved"
     ABANDONED = "abandoned"
+    LEFT = "interrupted and left alone, in doubt"
 
 
 IN_FLIGHT = frozenset({Phase.CALLING, Phase.CHECKING, Phase.UNDOING})
@@ -83,13 +87,15 @@ BUSY = IN_FLIGHT | PAUSED
 class Effect:
     """What one call of a step does to the world, and all that is known about it."""
 
-    def __init__(self, pos: int, step: Step[..., Any], key: str, args: bytes, letters: Letters) -> None:
+    def __init__(self, pos: int, stage: int, step: Step[..., Any], key: str, args: bytes, letters: Letters) -> None:
         self.pos = pos
+        self.stage = stage  # the position of the whole ask that it is part of: its own, or that of the outermost join
         self.step = step
         self.key = key
         self.args = args
         self.phase = Phase.CALLING
-        self.rolling_back = False
+        self.retreat: Retreat | None = None
+        self.stands = False  # whether it may stay done though nobody waits for it: a loser that is not undone
         self.attempt = 1
         self.tries = 1  # of the companion (check or undo) that is at work
         self.in_doubt = False
@@ -108,7 +114,7 @@ class Effect:
 
     def kept(self) -> Kept | None:
         """How the effect is listed when the run closes and it stays in the world."""
-        if self.phase is Phase.KEPT:
+        if self.phase in (Phase.KEPT, Phase.LEFT):
             return Kept(self.pos, self.step.name, self.why_kept)
         if self.phase is Phase.ABANDONED:
             return Kept(self.pos, self.step.name, f"abandoned: {self.why_kept}")
@@ -132,13 +138,21 @@ class Effect:
         self.until = None
         return move(self, fact)
 
-    def turn_back(self) -> Iterator[Decision]:
-        """The run rolls back: interrupt a call, give up a pause, let a check or an undo come to its end."""
-        self.rolling_back = True
+    def turn_back(self, retreat: Retreat = "undo") -> Iterator[Decision]:
+        """It goes no further: interrupt a call, give up a pause, let a check or an undo come to its end."""
+        self.retreat = retreat
         if self.phase is Phase.CALLING:
             yield StopWanted(self.pos)
         elif self.phase is Phase.PAUSING:
             self.until = None
+            yield from self._give_up()
+
+    def take_back(self) -> Iterator[Decision]:
+        """Undo it, if there is something to undo; what was left in doubt is checked or cancelled by key first."""
+        if self.phase is Phase.DONE:
+            yield from self.undo()
+        elif self.phase is Phase.LEFT:
+            self.retreat = "undo"
             yield from self._give_up()
 
     def undo(self) -> Iterator[Decision]:
@@ -184,7 +198,7 @@ class Effect:
 
     def _may_call_again(self) -> bool:
         unsafe = self.in_doubt and self.step.options.idempotent is False
-        return not self.rolling_back and not unsafe
+        return self.retreat is None and not unsafe
 
     def _call_again(self, _: Any = None) -> Iterator[Decision]:
         self.phase = Phase.CALLING
@@ -194,6 +208,8 @@ class Effect:
     def _give_up(self) -> Iterator[Decision]:
         if not self.in_doubt:
             self.phase = Phase.FAILED
+        elif self.retreat == "cancel":
+            self.phase, self.why_kept = Phase.LEFT, "cancelled with its branch; whether it took effect is not known"
         elif self.step.checking is not None:
             yield self._check()
         else:

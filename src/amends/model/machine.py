@@ -6,57 +6,56 @@ facts to a fresh machine gives the same decisions, which is all that recovery is
 
 from __future__ import annotations
 
+from bisect import insort
 from typing import TYPE_CHECKING, Any, Literal
 
 from amends.errors import AmendsError, DefinitionError, IllegalFact, NotStorable, StepFailed
 from amends.model import keys, records
-from amends.model.body import Body, Raised, Receive, Returned, Sleep
+from amends.model.body import Body, Raised, Returned
 from amends.model.call import Call, Step
 from amends.model.codec import shape_of
 from amends.model.effect import IN_FLIGHT, Effect, Phase
 from amends.model.failure import failure_of
+from amends.model.join import Failed, Ok
 from amends.model.letters import Letters
 from amends.model.records import DeadLettered, Decision, Ended, Fact, Failure, Raw, State
+from amends.model.slate import Slate
+from amends.model.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from amends.model.body import Ask
+    from amends.model.driving import Ask
+    from amends.model.join import End, Losers
     from amends.model.saga import Saga
 
 RUN = 0
 """The position of the run itself: its deadline, and letters that are about no step."""
 
-MOST_POSITIONS = 100_000
-"""How many things one saga body may await; a longer saga is split into several runs."""
-
 
 class Machine:
-    """One run. `timers` says when which position wants to be told `TimeUp`."""
+    """One run."""
 
     def __init__(self, saga: Saga[..., Any], run_id: str, args: bytes, *, seed: bytes, namespace: str) -> None:
         self.saga = saga
         self.run_id = run_id
-        self.timers: dict[int, float] = {}
         self.effects: dict[int, Effect] = {}
         self.cause: Failure | None = None
         self.live: dict[int, BaseException] = {}
         self.live_cause: BaseException | None = None
         self.ended: Ended | None = None
-        self.told: list[records.Told] = []
         self._namespace = namespace
         self._args = args
         self._seed = seed
         self._body: Body | None = None
-        self._pos = 0
-        self._waits: Ask | None = None
         self._direction: Literal["forward", "back"] = "forward"
         self._returned: bytes | None = None
         self._letters = Letters()
         self._stalled: int | None = None
         self._busy: set[int] = set()
         self._to_undo: list[Effect] = []
-        self._out: list[Decision] = []
+        self._slate = Slate()
+        self._waiting = Waiting(self._slate, self._effect, self._begin, self._lose)
 
     # ── what can be seen from outside ───────────────────────────────────────────────────────────
 
@@ -80,14 +79,19 @@ class Machine:
         return self._stalled is not None
 
     @property
-    def waits(self) -> Ask | None:
+    def timers(self) -> dict[int, float]:
+        """When which position wants to be told `TimeUp`."""
+        return self._slate.timers
+
+    @property
+    def waits(self) -> Ask[Any] | None:
         """What the body waits for."""
-        return self._waits
+        return self._waiting.ask
 
     @property
     def now(self) -> float:
         """The latest instant that the run was told of; 0 before it began."""
-        return 0.0 if self._body is None else self._body.now
+        return self._slate.now
 
     def in_flight(self) -> list[Effect]:
         """The steps whose call, check or undo is under way, or was when the worker died."""
@@ -109,20 +113,18 @@ class Machine:
             raise IllegalFact(f"{type(fact).__name__} cannot be told to run {self.run_id!r} now.")
         if self.ended is not None and not isinstance(fact, (records.Told, records.Cancelled)):
             raise IllegalFact(f"{type(fact).__name__} was told to run {self.run_id!r}, which has ended.")
-        self._out = []
-        if self._body is not None:
-            self._body.now = max(self._body.now, fact.at)
+        self._slate.out = []
+        self._slate.now = max(self._slate.now, fact.at)
         move(self, fact)
-        return self._out
+        return self._slate.out
 
     # ── facts ───────────────────────────────────────────────────────────────────────────────────
 
     def _started(self, fact: records.Started) -> None:
         values = self.saga.signature.decode(self._args)
         self._body = Body(self.saga.function(**values), self._seed)
-        self._body.now = fact.at
         if self.saga.deadline is not None:
-            self._set_timer(RUN, fact.at + self.saga.deadline)
+            self._slate.set_timer(RUN, fact.at + self.saga.deadline)
         self._drive()
 
     def _about_effect(self, fact: Any) -> None:
@@ -140,18 +142,11 @@ class Machine:
             self._turn_back("deadline", Failure("DeadlineExceeded", limit))
         elif fact.pos in self.effects:
             self._move(self.effects[fact.pos], fact)
-        elif isinstance(self._waits, Receive):
-            self._drive(error=TimeoutError(f"no {self._waits.name} came within {self._waits.timeout:g} seconds"))
         else:
-            self._drive()
+            self._answer(self._waiting.time_up(fact.pos))
 
     def _was_told(self, fact: records.Told) -> None:
-        self.told.append(fact)
-        if isinstance(self._waits, Receive) and not self._over:
-            message = self._next_message(self._waits)
-            if message:
-                self.timers.pop(self._pos, None)
-                self._drive(message[0])
+        self._answer(self._waiting.told(fact))
 
     def _cancelled(self, fact: records.Cancelled) -> None:
         why = f"cancelled by {fact.by}" + (f": {fact.reason}" if fact.reason else "")
@@ -164,7 +159,7 @@ class Machine:
     def _has_stalled(self, fact: records.Stalled) -> None:
         letter = self._letters.write(RUN, fact.kind, fact.error)
         self._stalled = letter.letter
-        self._out.append(letter)
+        self._slate.out.append(letter)
 
     def _person_acted(self, fact: Any) -> None:
         letter = self._letters.answer(fact.letter)
@@ -178,11 +173,18 @@ class Machine:
 
     # ── the body ────────────────────────────────────────────────────────────────────────────────
 
+    def _answer(self, end: End | None) -> None:
+        """Go on with the body, if all that it awaits has ended."""
+        if isinstance(end, Ok):
+            self._drive(end.value)
+        elif end is not None:
+            self._drive(error=end.error)
+
     def _drive(self, value: Any = None, error: BaseException | None = None) -> None:
         """Go on with the body until it waits for something or is over."""
         assert self._body is not None
-        self._waits = None
         while True:
+            self._body.now = self._slate.now
             came = self._body.resume(value, error)
             value, error = None, None
             if isinstance(came, Returned):
@@ -192,59 +194,27 @@ class Machine:
                 self._turn_back("failed", self._describe(came.error), came.error)
                 return
             try:
-                ready = self._ask(came)
+                end = self._waiting.begin(came)
             except (AmendsError, TypeError) as refused:
                 error = refused
                 continue
-            if not ready:
-                self._waits = came
+            if end is None:
                 return
-            value = ready[0]
+            value, error = (end.value, None) if isinstance(end, Ok) else (None, end.error)
 
-    def _ask(self, wanted: Ask) -> tuple[Any] | None:
-        """Begin what the body awaits; its value in a tuple if that is known at once."""
-        assert self._body is not None
-        pos = self._pos + 1
-        if pos > MOST_POSITIONS:
-            raise DefinitionError(f"a saga may await {MOST_POSITIONS} things; split this one into several runs.")
-        if isinstance(wanted, Call):
-            effect = self._effect(pos, wanted)
-            self._pos = pos
-            self.effects[pos] = effect
-            self._busy.add(pos)
-            self._out.append(effect.wanted())
-            return None
-        self._pos = pos
-        if isinstance(wanted, Sleep):
-            wake = wanted.until if wanted.until is not None else self._body.now + (wanted.seconds or 0.0)
-            self._set_timer(pos, wake)
-            return None
-        until = None if wanted.timeout is None else self._body.now + wanted.timeout
-        self._out.append(records.ReceiveWanted(pos, wanted.name, until))
-        message = self._next_message(wanted)
-        if message is None and until is not None:
-            self.timers[pos] = until
-        return message
-
-    def _effect(self, pos: int, call: Call[Any]) -> Effect:
+    def _effect(self, pos: int, stage: int, call: Call[Any]) -> Effect:
         if not isinstance(call.target, Step):
             raise DefinitionError(
                 f"{call!r}: a saga cannot be awaited within a saga. Start it as a run of its own, in a step."
             )
         args = call.target.signature.encode(call.args, call.kwargs)
         key = keys.step_key(self._namespace, self.saga.name, self.run_id, pos, call.target.name, args)
-        return Effect(pos, call.target, key, args, self._letters)
+        return Effect(pos, stage, call.target, key, args, self._letters)
 
-    def _next_message(self, wanted: Receive) -> tuple[Any] | None:
-        for number, told in enumerate(self.told):
-            if told.name == wanted.name:
-                del self.told[number]
-                try:
-                    return (shape_of(wanted.type).decode(told.body),)
-                except NotStorable as error:
-                    self._out.append(records.Unreadable(self._pos, number, str(error)))
-                    return self._next_message(wanted)
-        return None
+    def _begin(self, effect: Effect) -> None:
+        self.effects[effect.pos] = effect
+        self._busy.add(effect.pos)
+        self._slate.out.append(effect.wanted())
 
     def _body_returned(self, value: Any) -> None:
         try:
@@ -253,36 +223,54 @@ class Machine:
             refused = NotStorable(error.what, path=(self.saga.name, "return", *error.path), cure=error.cure)
             self._turn_back("failed", failure_of(refused), refused)
             return
+        self._waiting.drop()
         self.timers.pop(RUN, None)
         self._go_on()
 
     def _describe(self, error: BaseException) -> Failure:
         """The original failure: of a step that was given up, the step's own error."""
-        effect = self.effects.get(self._pos)
-        if isinstance(error, StepFailed) and effect is not None and effect.error is not None:
-            return effect.error
-        return failure_of(error)
+        effect = self.effects.get(error.pos) if isinstance(error, StepFailed) else None
+        return failure_of(error) if effect is None or effect.error is None else effect.error
 
     # ── the effects ─────────────────────────────────────────────────────────────────────────────
 
     def _move(self, effect: Effect, fact: Fact) -> None:
         """Let one effect move on, and then whatever waited for it."""
-        self._out.extend(effect.receive(fact))
+        self._slate.out.extend(effect.receive(fact))
         self._arm(effect)
         if effect.busy:
             return
-        if self._direction == "forward" and effect.pos == self._pos and isinstance(self._waits, Call):
-            self._deliver(effect)
+        if self._waiting.holds(effect.pos):
+            self._answer(self._waiting.ended(effect.pos, self._end_of(effect)))
             return
-        if effect.phase is Phase.DONE:
-            self._to_undo.append(effect)  # the body never had this result: what was found done is undone
+        if effect.phase is Phase.DONE and (self._direction == "back" or not effect.stands):
+            self._take_back(effect)  # the body never had this result: what was found done is undone
         self._go_on()
 
-    def _deliver(self, effect: Effect) -> None:
+    def _take_back(self, effect: Effect) -> None:
+        """Undo an effect: on the way back in its turn, and of a branch that lost at once, for nothing was built on it."""
+        if self._direction == "back":
+            insort(self._to_undo, effect, key=_stage)
+        else:
+            self._slate.out.extend(effect.take_back())
+            self._arm(effect)
+
+    def _lose(self, effect: Effect, losers: Losers) -> None:
+        """The branch of an effect has lost."""
+        effect.stands = losers != "undo"
+        if losers == "keep":
+            return
+        if effect.busy:
+            self._slate.out.extend(effect.turn_back(losers))
+            self._arm(effect)
+        elif losers == "undo":
+            self._take_back(effect)
+
+    def _end_of(self, effect: Effect) -> End:
+        """How the call of an effect ended, as the body hears of it."""
         if effect.phase is Phase.DONE:
             assert effect.result is not None
-            self._drive(effect.step.signature.result.decode(effect.result))
-            return
+            return Ok(effect.step.signature.result.decode(effect.result))
         error = effect.error or Failure("Unknown", "")
         failed = StepFailed(
             effect.step.name,
@@ -291,34 +279,35 @@ class Machine:
             error_data=shape_of(Any).decode(error.data),
             attempts=effect.attempt,
             in_doubt=effect.phase is Phase.LETTER,
+            pos=effect.pos,
         )
         failed.__cause__ = self.live.pop(effect.pos, None)
-        self._drive(error=failed)
+        return Failed(failed)
 
     def _turn_back(self, why: Literal["failed", "cancelled", "deadline"], cause: Failure, live: Any = None) -> None:
         """From here on only back; asked for twice, or when the body is over, it changes nothing."""
         if self._over:
             return
         assert self._body is not None
-        self._direction, self._waits, self.cause = "back", None, cause
+        self._direction, self.cause = "back", cause
         self.live_cause = live.__cause__ if isinstance(live, StepFailed) and live.__cause__ else live
         self.timers.pop(RUN, None)
-        if self._pos not in self.effects:
-            self.timers.pop(self._pos, None)
+        self._waiting.drop()
         self._body.close()
-        self._out.append(records.RollbackBegan(why, cause))
-        self._to_undo = list(self.effects.values())
+        self._slate.out.append(records.RollbackBegan(why, cause))
+        self._to_undo = sorted(self.effects.values(), key=_stage)
         for pos in sorted(self._busy):
-            self._out.extend(self.effects[pos].turn_back())
+            self._slate.out.extend(self.effects[pos].turn_back())
             self._arm(self.effects[pos])
         self._go_on()
 
     def _go_on(self) -> None:
-        """Undo the last effect that is not yet undone; when none is left, end."""
+        """Undo what the last ask did that is not yet undone, all of it at once; when nothing is left, end."""
         while self._to_undo and not self._busy:
-            effect = self._to_undo.pop()
-            if effect.phase is Phase.DONE:
-                self._out.extend(effect.undo())
+            stage = self._to_undo[-1].stage
+            while self._to_undo and self._to_undo[-1].stage == stage:
+                effect = self._to_undo.pop()
+                self._slate.out.extend(effect.take_back())
                 self._arm(effect)
         self._try_to_end()
 
@@ -332,7 +321,7 @@ class Machine:
         result = records.NULL if self._returned is None else Raw(self._returned)
         self.ended = Ended(state, result, kept)
         self.timers.clear()
-        self._out.append(self.ended)
+        self._slate.out.append(self.ended)
 
     @property
     def _over(self) -> bool:
@@ -350,9 +339,9 @@ class Machine:
         else:
             self.timers[effect.pos] = effect.until
 
-    def _set_timer(self, pos: int, until: float) -> None:
-        self.timers[pos] = until
-        self._out.append(records.TimerWanted(pos, until))
+
+def _stage(effect: Effect) -> int:
+    return effect.stage
 
 
 MOVES: dict[type[Fact], Callable[[Machine, Any], None]] = {

@@ -250,6 +250,32 @@ class ReceiveWanted(Decision, frozen=True):
     until: float | None
 
 
+class JoinWanted(Decision, frozen=True):
+    """Await several things at once: those at the positions `branches`, at most until `until`.
+
+    `need` and `losers` are the join's rule (see `amends.model.join`), for those who read the journal.
+    """
+
+    pos: int
+    verb: str
+    branches: tuple[int, ...]
+    need: int
+    losers: Literal["undo", "keep", "cancel"]
+    until: float | None
+
+
+class JoinDecided(Decision, frozen=True):
+    """A join has its verdict. `arrival` holds the positions of the branches that had ended by then, in that order.
+
+    `winners` are those that count; what is neither among them nor kept has lost.
+    """
+
+    pos: int
+    met: bool
+    arrival: tuple[int, ...]
+    winners: tuple[int, ...]
+
+
 class Unreadable(Decision, frozen=True):
     """Message number `number` is not of the type that the saga receives under its name; it is set aside."""
 
@@ -308,6 +334,8 @@ AnyDecision: TypeAlias = (
     | UndoWanted
     | TimerWanted
     | ReceiveWanted
+    | JoinWanted
+    | JoinDecided
     | Unreadable
     | RollbackBegan
     | DeadLettered

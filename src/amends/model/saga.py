@@ -12,9 +12,11 @@ from amends.model.definition import register
 from amends.model.retry import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
     from datetime import datetime, timedelta
     from uuid import UUID
+
+    from amends.model.driving import Ask
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -93,7 +95,7 @@ def saga(
     return maker if function is None else maker(function)
 
 
-def sleep(duration: float | timedelta) -> Awaitable[None]:
+def sleep(duration: float | timedelta) -> Ask[None]:
     """Pause the saga, durably: the pause goes on while the process is down.
 
     Args:
@@ -105,7 +107,7 @@ def sleep(duration: float | timedelta) -> Awaitable[None]:
     return Sleep(seconds(duration, "sleep(...)"), None)
 
 
-def sleep_until(instant: datetime) -> Awaitable[None]:
+def sleep_until(instant: datetime) -> Ask[None]:
     """Pause the saga until an instant; at once when it has passed.
 
     Args:
@@ -119,7 +121,7 @@ def sleep_until(instant: datetime) -> Awaitable[None]:
     return Sleep(None, instant.timestamp())
 
 
-def receive(type: type[T], /, *, timeout: float | timedelta | None = None) -> Awaitable[T]:
+def receive(type: type[T], /, *, timeout: float | timedelta | None = None) -> Ask[T]:
     """Wait for a message of a type, sent by `engine.tell`. Messages told earlier are kept until they are asked for.
 
     Args:

@@ -1,0 +1,189 @@
+"""How many are enough: the rule of a join, and what has come of its branches so far."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from amends.errors import BranchesFailed
+from amends.model import canonical
+from amends.model.driving import Ask
+
+T_co = TypeVar("T_co", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+Losers: TypeAlias = Literal["undo", "keep", "cancel"]
+"""What becomes of a branch that lost: undone; left to go on and kept; or only interrupted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ok(Generic[T_co]):
+    """A branch that succeeded, and its value."""
+
+    value: T_co
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A branch that failed, and its error: `StepFailed`, `Compensated`, `TimeoutError`, or the error of a join."""
+
+    error: Exception
+
+
+End: TypeAlias = Ok[Any] | Failed
+"""How a branch ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Generic[T_co]):
+    """What came of the branches of a join.
+
+    `ends` has an entry for each branch, in the order in which they were given: `Ok`, `Failed`, or None for a branch that
+    had not ended when the join was decided. `arrival` holds the indexes of those that ended, in the order in which they did.
+    """
+
+    ends: tuple[Ok[T_co] | Failed | None, ...]
+    arrival: tuple[int, ...]
+
+    @property
+    def ok(self) -> tuple[T_co, ...]:
+        """The values of the branches that succeeded, in the order in which the branches were given."""
+        return tuple(end.value for end in self.ends if isinstance(end, Ok))
+
+    @property
+    def failed(self) -> tuple[Failed, ...]:
+        """The branches that failed, in the order in which they were given."""
+        return tuple(end for end in self.ends if isinstance(end, Failed))
+
+    @property
+    def lost(self) -> tuple[int, ...]:
+        """The indexes of the branches that had not ended when the join was decided."""
+        return tuple(index for index, end in enumerate(self.ends) if end is None)
+
+    def values(self) -> tuple[T_co, ...]:
+        """The same as `ok`, if no branch failed; raises `BranchesFailed` if one did."""
+        if self.failed:
+            raise BranchesFailed(
+                f"{len(self.failed)} of {len(self.ends)} branches failed", [end.error for end in self.failed], self
+            )
+        return self.ok
+
+
+class Verdict(Enum):
+    """What a rule says once it is decided."""
+
+    MET = "met"
+    LOST = "can no longer be met"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreeing:
+    """Decided once `need` branches have succeeded, with values of one kind if `kind` tells kinds apart."""
+
+    need: int
+    kind: Callable[[Any], Any] | None = None
+
+    @property
+    def at_time_up(self) -> int:
+        """How many successes are enough when the time is over."""
+        return self.need
+
+
+@dataclass(frozen=True, slots=True)
+class Completing:
+    """Decided once `need` branches have ended, whichever way, if at least `ok` of them have succeeded by then."""
+
+    need: int
+    ok: int = 0
+
+    @property
+    def at_time_up(self) -> int:
+        """How many successes are enough when the time is over."""
+        return self.ok
+
+
+Rule: TypeAlias = Agreeing | Completing
+
+
+class Count:
+    """How the branches of one join have ended so far, and whether that decides it."""
+
+    def __init__(self, rule: Rule, branches: int) -> None:
+        self._rule = rule
+        self._ends: list[End | None] = [None] * branches
+        self._kinds: Counter[bytes] = Counter()
+        self._kind_of: dict[int, bytes] = {}
+        self._best = b""
+        self._succeeded = 0
+        self.arrival: list[int] = []
+
+    def arrive(self, index: int, end: End) -> Verdict | None:
+        """Take in how one branch ended; the verdict, if that decides the join."""
+        if isinstance(end, Ok):
+            end = self._sort(index, end)
+        self._ends[index] = end
+        self.arrival.append(index)
+        return self._verdict()
+
+    def time_up(self) -> Verdict:
+        """The verdict when there is no more time."""
+        return Verdict.MET if self._succeeded >= self._rule.at_time_up else Verdict.LOST
+
+    def joined(self) -> Joined[Any]:
+        """What has come so far."""
+        return Joined(tuple(self._ends), tuple(self.arrival))
+
+    def winners(self) -> frozenset[int]:
+        """The branches that the verdict is made of; all others have lost."""
+        if isinstance(self._rule, Completing):
+            return frozenset(self.arrival)
+        return frozenset(index for index, kind in self._kind_of.items() if kind == self._best)
+
+    def _sort(self, index: int, end: Ok[Any]) -> End:
+        kind = b""
+        if isinstance(self._rule, Agreeing) and self._rule.kind is not None:
+            try:
+                kind = canonical.encode_any(self._rule.kind(end.value))
+            except Exception as error:  # the user's own key function: its branch cannot be counted, whatever it raised
+                return Failed(error)
+        self._kinds[kind] += 1
+        self._kind_of[index] = kind
+        if self._kinds[kind] > self._succeeded:
+            self._succeeded, self._best = self._kinds[kind], kind
+        return end
+
+    def _verdict(self) -> Verdict | None:
+        succeeded, open_ = self._succeeded, len(self._ends) - len(self.arrival)
+        if isinstance(self._rule, Agreeing):
+            if succeeded >= self._rule.need:
+                return Verdict.MET
+            return Verdict.LOST if succeeded + open_ < self._rule.need else None
+        if succeeded + open_ < self._rule.ok:
+            return Verdict.LOST
+        return Verdict.MET if len(self.arrival) >= self._rule.need and succeeded >= self._rule.ok else None
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Ask[R_co]):
+    """Several things to await at once, and the rule that says when that is over. Made by `all_of` and its sisters.
+
+    `answer` makes the join's own end of what came; `seconds` is the time that it may take.
+    """
+
+    verb: str
+    branches: tuple[Ask[Any], ...]
+    rule: Rule
+    answer: Callable[[Count, Verdict], End]
+    losers: Losers
+    seconds: float | None = None
+
+    @property
+    def depth(self) -> int:
+        """How many joins are inside one another here."""
+        return 1 + max(branch.depth if isinstance(branch, Join) else 0 for branch in self.branches)
+
+    def __repr__(self) -> str:
+        return f"{self.verb}({', '.join(map(repr, self.branches[:5]))}{', …' if len(self.branches) > 5 else ''})"

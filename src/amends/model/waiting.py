@@ -1,0 +1,174 @@
+"""What the saga body waits for: one ask, or a tree of joins whose branches end one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from amends.errors import IllegalFact
+from amends.model.body import Receive, Sleep
+from amends.model.branch import planned
+from amends.model.join import Failed, Join, Ok, Verdict
+from amends.model.messages import Messages
+from amends.model.records import JoinDecided, JoinWanted, ReceiveWanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amends.model.branch import Branch
+    from amends.model.call import Call
+    from amends.model.driving import Ask
+    from amends.model.effect import Effect
+    from amends.model.join import End, Losers
+    from amends.model.records import Told
+    from amends.model.slate import Slate
+
+
+class Waiting:
+    """The open branches, and the rules of their joins.
+
+    `effect` makes the effect of a call; `begin` is told each effect whose call is wanted now, and `lose` each whose
+    branch has lost, with what is to become of it.
+    """
+
+    def __init__(
+        self,
+        slate: Slate,
+        effect: Callable[[int, int, Call[Any]], Effect],
+        begin: Callable[[Effect], None],
+        lose: Callable[[Effect, Losers], None],
+    ) -> None:
+        self.messages = Messages()
+        self._slate = slate
+        self._effect = effect
+        self._begin_effect = begin
+        self._lose_effect = lose
+        self._last = 0
+        self._open: dict[int, Branch] = {}
+        self._receiving: dict[str, dict[int, Branch]] = {}
+        self._root: Branch | None = None
+
+    @property
+    def ask(self) -> Ask[Any] | None:
+        """What the body awaits."""
+        return None if self._root is None else self._root.ask
+
+    def begin(self, ask: Ask[Any]) -> End | None:
+        """Begin what the body awaits; how it ended, if that is known at once. Raises as `planned`, and begins nothing."""
+        self._root, self._last = planned(ask, self._last, self._effect)
+        self._begin(self._root)
+        return self._root.end
+
+    def holds(self, pos: int) -> bool:
+        """Whether the body still waits for what is at a position, alone or in a join that is not decided."""
+        return pos in self._open
+
+    def ended(self, pos: int, end: End) -> End | None:
+        """One branch ended; how all that the body awaits ended, if that decides it."""
+        assert self._root is not None
+        self._settle(self._open[pos], end)
+        return self._root.end
+
+    def time_up(self, pos: int) -> End | None:
+        """The timer of a pause, a message or a join went off."""
+        branch = self._open.get(pos)
+        if branch is None:
+            raise IllegalFact(f"TimeUp for position {pos}, where nothing waits.")
+        if isinstance(branch.ask, Receive):
+            return self.ended(pos, Failed(TimeoutError(f"no {branch.ask.name} came within {branch.ask.timeout:g} seconds")))
+        if branch.count is not None:
+            return self.ended(pos, self._decide(branch, branch.count.time_up()))
+        return self.ended(pos, Ok(None))
+
+    def told(self, message: Told) -> End | None:
+        """A message came; it goes to the first branch that waits for one of its name, or is kept."""
+        self.messages.add(message)
+        branch = next(iter(self._receiving.get(message.name, {}).values()), None)
+        if branch is None:
+            return None
+        assert isinstance(branch.ask, Receive)
+        taken = self.messages.take(branch.ask, branch.pos, self._slate.out)
+        return None if taken is None else self.ended(branch.pos, Ok(taken[0]))
+
+    def drop(self) -> None:
+        """The body waits for nothing any more: its effects are the run's business now."""
+        for branch in list(self._open.values()):
+            self._close(branch)
+        self._root = None
+
+    # ── the tree ────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self, branch: Branch) -> None:
+        branch.begun = True
+        self._open[branch.pos] = branch
+        now, ask = self._slate.now, branch.ask
+        if branch.effect is not None:
+            self._begin_effect(branch.effect)
+        elif isinstance(ask, Join):
+            self._begin_join(branch, ask)
+        elif isinstance(ask, Sleep):
+            self._slate.set_timer(branch.pos, ask.until if ask.until is not None else now + (ask.seconds or 0.0))
+        elif isinstance(ask, Receive):
+            self._begin_receive(branch, ask)
+
+    def _begin_join(self, branch: Branch, join: Join[Any]) -> None:
+        until = None if join.seconds is None else self._slate.now + join.seconds
+        if until is not None:
+            self._slate.timers[branch.pos] = until
+        positions = tuple(part.pos for part in branch.parts)
+        self._slate.out.append(JoinWanted(branch.pos, join.verb, positions, join.rule.need, join.losers, until))
+        for part in branch.parts:
+            if branch.end is None:  # a message that was there already may decide the join while it begins
+                self._begin(part)
+
+    def _begin_receive(self, branch: Branch, wanted: Receive[Any]) -> None:
+        until = None if wanted.timeout is None else self._slate.now + wanted.timeout
+        self._slate.out.append(ReceiveWanted(branch.pos, wanted.name, until))
+        message = self.messages.take(wanted, branch.pos, self._slate.out)
+        if message is not None:
+            self._settle(branch, Ok(message[0]))
+            return
+        self._receiving.setdefault(wanted.name, {})[branch.pos] = branch
+        if until is not None:
+            self._slate.timers[branch.pos] = until
+
+    def _settle(self, branch: Branch, end: End) -> None:
+        """One branch ended; so may the join that it is part of, and the join around that."""
+        self._close(branch)
+        branch.end = end
+        join = branch.join
+        if join is not None and join.end is None and join.count is not None:
+            verdict = join.count.arrive(branch.index, end)
+            if verdict is not None:
+                self._settle(join, self._decide(join, verdict))
+
+    def _decide(self, branch: Branch, verdict: Verdict) -> End:
+        """Write down the verdict, and let go of the losers: their fate is sealed only once this turn is durable."""
+        join, count = branch.ask, branch.count
+        assert isinstance(join, Join)
+        assert count is not None
+        winners = count.winners() if verdict is Verdict.MET else frozenset[int]()
+        arrival = tuple(branch.parts[index].pos for index in count.arrival)
+        won = tuple(branch.parts[index].pos for index in sorted(winners))
+        self._slate.out.append(JoinDecided(branch.pos, verdict is Verdict.MET, arrival, won))
+        branch.end = end = join.answer(count, verdict)
+        for part in branch.parts:
+            if part.index not in winners:
+                self._lose(part, join.losers)
+        return end
+
+    def _lose(self, branch: Branch, losers: Losers) -> None:
+        if not branch.begun:
+            return
+        self._close(branch)
+        if branch.effect is not None:
+            self._lose_effect(branch.effect, losers)
+        for part in branch.parts:
+            self._lose(part, losers)
+
+    def _close(self, branch: Branch) -> None:
+        """Nobody waits for this branch any more."""
+        self._open.pop(branch.pos, None)
+        if branch.effect is None:
+            self._slate.timers.pop(branch.pos, None)
+        if isinstance(branch.ask, Receive):
+            self._receiving.get(branch.ask.name, {}).pop(branch.pos, None)
