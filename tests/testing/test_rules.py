@@ -14,6 +14,7 @@ from amends.engine.runner import Runner
 from amends.errors import LeaseLost, RuleBroken
 from amends.model import keys
 from amends.model.effect import TRANSITIONS, Effect, Phase
+from amends.model.effects import Effects
 from amends.model.join import End, Failed
 from amends.model.machine import Machine
 from amends.model.records import Answered, UndoDone
@@ -37,13 +38,13 @@ def unfenced(patch: Patch) -> None:
 
 
 def first_undone_first(patch: Patch) -> None:
-    real = Machine._go_on
+    real = Effects.go_on
 
-    def go_on(self: Machine) -> None:
+    def go_on(self: Effects) -> None:
         self._to_undo.sort(key=lambda effect: -effect.stage)
         real(self)
 
-    patch.setattr(Machine, "_go_on", go_on)
+    patch.setattr(Effects, "go_on", go_on)
 
 
 def acts_before_the_commit(patch: Patch) -> None:

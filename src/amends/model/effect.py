@@ -103,6 +103,7 @@ class Effect:
         self.error: Failure | None = None
         self.why_kept = ""
         self.until: float | None = None
+        self.stuck: tuple[str, ...] = ()
         self._spent = 0
         self._crashes = 0
         self._letters = letters
@@ -112,13 +113,13 @@ class Effect:
         """Whether it will move on without a person."""
         return self.phase in BUSY
 
-    def kept(self) -> Kept | None:
+    def kept(self) -> tuple[Kept, ...]:
         """How the effect is listed when the run closes and it stays in the world."""
         if self.phase in (Phase.KEPT, Phase.LEFT):
-            return Kept(self.pos, self.step.name, self.why_kept)
+            return (Kept(self.pos, self.step.name, self.why_kept),)
         if self.phase is Phase.ABANDONED:
-            return Kept(self.pos, self.step.name, f"abandoned: {self.why_kept}")
-        return None
+            return (Kept(self.pos, self.step.name, f"abandoned: {self.why_kept}"),)
+        return ()
 
     def wanted(self) -> StepWanted:
         """The decision that starts it."""

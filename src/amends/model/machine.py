@@ -6,7 +6,6 @@ facts to a fresh machine gives the same decisions, which is all that recovery is
 
 from __future__ import annotations
 
-from bisect import insort
 from typing import TYPE_CHECKING, Any, Literal
 
 from amends.errors import AmendsError, DefinitionError, IllegalFact, NotStorable, StepFailed
@@ -14,7 +13,8 @@ from amends.model import keys, records
 from amends.model.body import Body, Raised, Returned
 from amends.model.call import Call, Step
 from amends.model.codec import shape_of
-from amends.model.effect import IN_FLIGHT, Effect, Phase
+from amends.model.effect import Effect, Phase
+from amends.model.effects import Effects
 from amends.model.failure import failure_of
 from amends.model.join import Failed, Ok
 from amends.model.letters import Letters
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from amends.model.driving import Ask
-    from amends.model.join import End, Losers
+    from amends.model.join import End
     from amends.model.saga import Saga
 
 RUN = 0
@@ -39,7 +39,6 @@ class Machine:
     def __init__(self, saga: Saga[..., Any], run_id: str, args: bytes, *, seed: bytes, namespace: str) -> None:
         self.saga = saga
         self.run_id = run_id
-        self.effects: dict[int, Effect] = {}
         self.cause: Failure | None = None
         self.live: dict[int, BaseException] = {}
         self.live_cause: BaseException | None = None
@@ -48,14 +47,12 @@ class Machine:
         self._args = args
         self._seed = seed
         self._body: Body | None = None
-        self._direction: Literal["forward", "back"] = "forward"
         self._returned: bytes | None = None
         self._letters = Letters()
         self._stalled: int | None = None
-        self._busy: set[int] = set()
-        self._to_undo: list[Effect] = []
         self._slate = Slate()
-        self._waiting = Waiting(self._slate, self._effect, self._begin, self._lose)
+        self._effects = Effects(self._slate)
+        self._waiting = Waiting(self._slate, self._effect, self._effects.begin, self._effects.lose)
 
     # ── what can be seen from outside ───────────────────────────────────────────────────────────
 
@@ -64,9 +61,9 @@ class Machine:
         """The run's state, as operators see it."""
         if self.ended is not None:
             return self.ended.state
-        if self._letters.waiting and (self._stalled or (self._over and not self._busy)):
+        if self._letters.waiting and (self._stalled or (self._over and not self._effects.busy)):
             return "needs_attention"
-        return "compensating" if self._direction == "back" else "running"
+        return "compensating" if self._effects.going_back else "running"
 
     @property
     def letters(self) -> dict[int, DeadLettered]:
@@ -77,6 +74,11 @@ class Machine:
     def stalled(self) -> bool:
         """Whether the run is parked because its code did not match its journal."""
         return self._stalled is not None
+
+    @property
+    def effects(self) -> dict[int, Effect]:
+        """What the run did to the world, by position."""
+        return self._effects.by_pos
 
     @property
     def timers(self) -> dict[int, float]:
@@ -95,7 +97,7 @@ class Machine:
 
     def in_flight(self) -> list[Effect]:
         """The steps whose call, check or undo is under way, or was when the worker died."""
-        return [effect for pos in sorted(self._busy) if (effect := self.effects[pos]).phase in IN_FLIGHT]
+        return self._effects.in_flight()
 
     def close(self) -> None:
         """Let go of the body; the run goes on elsewhere, or has ended."""
@@ -211,11 +213,6 @@ class Machine:
         key = keys.step_key(self._namespace, self.saga.name, self.run_id, pos, call.target.name, args)
         return Effect(pos, stage, call.target, key, args, self._letters)
 
-    def _begin(self, effect: Effect) -> None:
-        self.effects[effect.pos] = effect
-        self._busy.add(effect.pos)
-        self._slate.out.append(effect.wanted())
-
     def _body_returned(self, value: Any) -> None:
         try:
             self._returned = self.saga.signature.result.encode(value)
@@ -236,35 +233,15 @@ class Machine:
 
     def _move(self, effect: Effect, fact: Fact) -> None:
         """Let one effect move on, and then whatever waited for it."""
-        self._slate.out.extend(effect.receive(fact))
-        self._arm(effect)
+        self._effects.receive(effect, fact)
         if effect.busy:
             return
         if self._waiting.holds(effect.pos):
             self._answer(self._waiting.ended(effect.pos, self._end_of(effect)))
             return
-        if effect.phase is Phase.DONE and (self._direction == "back" or not effect.stands):
-            self._take_back(effect)  # the body never had this result: what was found done is undone
+        if effect.phase is Phase.DONE and (self._effects.going_back or not effect.stands):
+            self._effects.take_back(effect)  # the body never had this result: what was found done is undone
         self._go_on()
-
-    def _take_back(self, effect: Effect) -> None:
-        """Undo an effect: on the way back in its turn, and of a branch that lost at once, for nothing was built on it."""
-        if self._direction == "back":
-            insort(self._to_undo, effect, key=_stage)
-        else:
-            self._slate.out.extend(effect.take_back())
-            self._arm(effect)
-
-    def _lose(self, effect: Effect, losers: Losers) -> None:
-        """The branch of an effect has lost."""
-        effect.stands = losers != "undo"
-        if losers == "keep":
-            return
-        if effect.busy:
-            self._slate.out.extend(effect.turn_back(losers))
-            self._arm(effect)
-        elif losers == "undo":
-            self._take_back(effect)
 
     def _end_of(self, effect: Effect) -> End:
         """How the call of an effect ended, as the body hears of it."""
@@ -289,34 +266,26 @@ class Machine:
         if self._over:
             return
         assert self._body is not None
-        self._direction, self.cause = "back", cause
+        self.cause = cause
         self.live_cause = live.__cause__ if isinstance(live, StepFailed) and live.__cause__ else live
         self.timers.pop(RUN, None)
         self._waiting.drop()
         self._body.close()
         self._slate.out.append(records.RollbackBegan(why, cause))
-        self._to_undo = sorted(self.effects.values(), key=_stage)
-        for pos in sorted(self._busy):
-            self._slate.out.extend(self.effects[pos].turn_back())
-            self._arm(self.effects[pos])
+        self._effects.turn_back()
         self._go_on()
 
     def _go_on(self) -> None:
-        """Undo what the last ask did that is not yet undone, all of it at once; when nothing is left, end."""
-        while self._to_undo and not self._busy:
-            stage = self._to_undo[-1].stage
-            while self._to_undo and self._to_undo[-1].stage == stage:
-                effect = self._to_undo.pop()
-                self._slate.out.extend(effect.take_back())
-                self._arm(effect)
+        """Go on with what is to be undone, and end when nothing is left."""
+        self._effects.go_on()
         self._try_to_end()
 
     def _try_to_end(self) -> None:
-        if not self._over or self._letters.waiting or self._busy:
+        if not self._over or self._letters.waiting or self._effects.busy:
             return
-        kept = tuple(found for effect in self.effects.values() if (found := effect.kept()))
-        state: State = "completed" if self._direction == "forward" else "partly_compensated" if kept else "compensated"
-        if any(effect.phase is Phase.ABANDONED for effect in self.effects.values()):
+        kept = self._effects.kept()
+        state: State = "completed" if not self._effects.going_back else "partly_compensated" if kept else "compensated"
+        if self._effects.abandoned:
             state = "abandoned"
         result = records.NULL if self._returned is None else Raw(self._returned)
         self.ended = Ended(state, result, kept)
@@ -326,22 +295,7 @@ class Machine:
     @property
     def _over(self) -> bool:
         """Whether the body has nothing more to say."""
-        return self._direction == "back" or self._returned is not None
-
-    def _arm(self, effect: Effect) -> None:
-        """Keep what is known about the effects as a whole in step with one that moved."""
-        if effect.busy:
-            self._busy.add(effect.pos)
-        else:
-            self._busy.discard(effect.pos)
-        if effect.until is None:
-            self.timers.pop(effect.pos, None)
-        else:
-            self.timers[effect.pos] = effect.until
-
-
-def _stage(effect: Effect) -> int:
-    return effect.stage
+        return self._effects.going_back or self._returned is not None
 
 
 MOVES: dict[type[Fact], Callable[[Machine, Any], None]] = {

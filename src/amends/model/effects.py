@@ -1,0 +1,109 @@
+"""All that one run did to the world: which effects move, and which are still to be undone."""
+
+from __future__ import annotations
+
+from bisect import insort
+from typing import TYPE_CHECKING
+
+from amends.model.effect import IN_FLIGHT, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from amends.model.effect import Effect
+    from amends.model.join import Losers
+    from amends.model.records import Decision, Fact, Kept
+    from amends.model.slate import Slate
+
+
+class Effects:
+    """The effects of a run by position. `going_back` is set when the run rolls back, for good."""
+
+    def __init__(self, slate: Slate) -> None:
+        self.by_pos: dict[int, Effect] = {}
+        self.going_back = False
+        self._slate = slate
+        self._busy: set[int] = set()
+        self._to_undo: list[Effect] = []
+
+    def __iter__(self) -> Iterator[Effect]:
+        return iter(self.by_pos.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether one of them moves on without a person."""
+        return bool(self._busy)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether a person left one of them in the world."""
+        return any(effect.phase is Phase.ABANDONED for effect in self)
+
+    def kept(self) -> tuple[Kept, ...]:
+        """Those that stay in the world on purpose, or by a person's word."""
+        return tuple(kept for effect in self for kept in effect.kept())
+
+    def stuck(self) -> tuple[str, ...]:
+        """The dead letters of child runs that hold this run up."""
+        return tuple(letter for effect in self for letter in effect.stuck)
+
+    def in_flight(self) -> list[Effect]:
+        """Those whose call, check or undo is under way, or was when the worker died."""
+        return [effect for pos in sorted(self._busy) if (effect := self.by_pos[pos]).phase in IN_FLIGHT]
+
+    def begin(self, effect: Effect) -> None:
+        """Call it for the first time."""
+        self.by_pos[effect.pos] = effect
+        self._do(effect, iter((effect.wanted(),)))
+
+    def receive(self, effect: Effect, fact: Fact) -> None:
+        """Let one move on by a fact; raises `IllegalFact` when that cannot have happened to it."""
+        self._do(effect, effect.receive(fact))
+
+    def lose(self, effect: Effect, losers: Losers) -> None:
+        """The branch of an effect has lost: nobody waits for it any more."""
+        effect.stands = losers != "undo"
+        if losers == "keep":
+            return
+        if effect.busy:
+            self._do(effect, effect.turn_back(losers))
+        elif losers == "undo":
+            self.take_back(effect)
+
+    def take_back(self, effect: Effect) -> None:
+        """Undo an effect: on the way back in its turn, and of a branch that lost at once, for nothing was built on it."""
+        if self.going_back:
+            insort(self._to_undo, effect, key=_stage)
+        else:
+            self._do(effect, effect.take_back())
+
+    def turn_back(self) -> None:
+        """The run rolls back: nothing is called any more, and all that was done is to be undone."""
+        self.going_back = True
+        self._to_undo = sorted(self.by_pos.values(), key=_stage)
+        for pos in sorted(self._busy):
+            self._do(self.by_pos[pos], self.by_pos[pos].turn_back())
+
+    def go_on(self) -> None:
+        """Undo what the last ask did that is not yet undone, all of it at once, when nothing moves any more."""
+        while self._to_undo and not self._busy:
+            stage = self._to_undo[-1].stage
+            while self._to_undo and self._to_undo[-1].stage == stage:
+                effect = self._to_undo.pop()
+                self._do(effect, effect.take_back())
+
+    def _do(self, effect: Effect, decisions: Iterator[Decision]) -> None:
+        """Carry out one move, and keep what is known about the effects as a whole in step."""
+        self._slate.out.extend(decisions)
+        if effect.busy:
+            self._busy.add(effect.pos)
+        else:
+            self._busy.discard(effect.pos)
+        if effect.until is None:
+            self._slate.timers.pop(effect.pos, None)
+        else:
+            self._slate.timers[effect.pos] = effect.until
+
+
+def _stage(effect: Effect) -> int:
+    return effect.stage
