@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from amends.engine.threads import Threads
+from amends.model.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +84,18 @@ class Crew:
     def slots(self) -> int:
         """How many more runs may be driven here."""
         return 0 if self.pausing or not self.drive else max(0, self.max_runs - len(self.runners) - len(self.starting))
+
+    def machine(self, row: Run) -> Machine:
+        """A fresh machine for a run of one of this engine's sagas."""
+        return Machine(
+            self.sagas[row.saga],
+            row.id,
+            row.input,
+            seed=row.seed,
+            namespace=self.namespace,
+            sagas=self.sagas,
+            owned=row.parent is not None,
+        )
 
     def doubt(self) -> None:
         """The store's answer was lost: this worker may have been given runs without hearing of it. Recovery finds out."""

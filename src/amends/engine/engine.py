@@ -20,8 +20,8 @@ from amends.engine.recovery import Recovery
 from amends.engine.runner import Runner
 from amends.errors import DefinitionError, EngineClosed, IdempotencyConflict, NotStorable, StoreError, UnknownRun
 from amends.model import keys, records
+from amends.model.child import APART
 from amends.model.codec import shape_of
-from amends.model.machine import Machine
 from amends.model.records import Raw, Record, encode_fact, encode_turn
 from amends.model.saga import Saga, message_name
 from amends.stores.port import Durability, Run, RunQuery, Store, Turn, chain, seal, store_at
@@ -168,7 +168,7 @@ class Engine:
             epoch=1 if mine else 0,
             next_at=None if mine else 0.0,  # at once, by anybody's clock
         )
-        there = await self._begin(row, saga) if mine else await crew.store.create(row, None)
+        there = await self._begin(row) if mine else await crew.store.create(row, None)
         if (there.saga, there.input) != (row.saga, row.input):
             raise IdempotencyConflict(id, _conflict(there, row))
         if not mine:
@@ -223,12 +223,15 @@ class Engine:
         await crew.store.post(run_id, encode_fact(fact))
         crew.poke(run_id)
 
-    async def _begin(self, row: Run, saga: Saga[..., Any]) -> Run:
+    async def _begin(self, row: Run) -> Run:
         """Write a new run together with its first turn, and drive it."""
         crew = self._crew
-        machine = Machine(saga, row.id, row.input, seed=row.seed, namespace=crew.namespace)
+        machine = crew.machine(row)
         fact = records.Started(row.created_at)
         decisions = noloop.receive(machine, fact)
+        if any(isinstance(decision, records.ChildWanted) for decision in decisions):
+            machine.close()  # runs nested in it are started by the commit of a turn: its first is one like any other
+            return await self._begin_later(row)
         turn: list[Record] = [fact, *decisions]
         if machine.ended is not None:
             closed = {"state": machine.state, "outcome": outcome_of(machine), "closed_at": row.created_at}
@@ -250,6 +253,13 @@ class Engine:
             return there
         crew.runners[row.id] = runner
         runner.begun(decisions, turn)
+        return there
+
+    async def _begin_later(self, row: Run) -> Run:
+        """Write a new run without a turn, and take it up."""
+        there = await self._crew.store.create(row, None)
+        if there.seed == row.seed:
+            self._crew.adopt(there, 0.0)
         return there
 
     async def _row(self, run_id: str) -> Run:
@@ -293,6 +303,8 @@ def _by_name(sagas: Iterable[Saga[..., Any]]) -> dict[str, Saga[..., Any]]:
 def _check_id(run_id: str) -> None:
     if not isinstance(run_id, str) or not 0 < len(run_id) <= LONGEST_ID or not run_id.isprintable():
         raise DefinitionError(f"a run's id is 1 to {LONGEST_ID} printable characters; this is {run_id!r}.")
+    if APART in run_id:
+        raise DefinitionError(f"{run_id!r} is no id for a run: {APART!r} stands in the ids of nested runs only.")
 
 
 def _conflict(there: Run, row: Run) -> str:

@@ -56,7 +56,7 @@ def outcome_of(machine: Machine) -> bytes:
             result=ended.result if ended else NULL,
             cause=machine.cause,
             kept=ended.kept if ended else (),
-            letters=tuple(f"{machine.run_id}#{number}" for number in sorted(machine.letters)),
+            letters=machine.stuck,
         )
     )
 

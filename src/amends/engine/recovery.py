@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from amends.engine import noloop, papers
+from amends.engine import family, noloop, papers
 from amends.engine.crew import Seen
 from amends.engine.runner import STUMBLE, Runner
 from amends.errors import Diverged, JournalDamaged, LeaseLost, NotStorable, StoreError
 from amends.model import records
 from amends.model.failure import failure_of
-from amends.model.machine import RUN, Machine
+from amends.model.machine import RUN
 from amends.model.records import DeadLettered, Fact, LetterKind, Record, decode_fact, decode_turn, encode_turn
 from amends.model.replay import replay
 from amends.stores.port import Change, LetterQuery, RunQuery, Turn, chain, seal
 
 if TYPE_CHECKING:
     from amends.engine.crew import Crew
+    from amends.model.machine import Machine
     from amends.stores.port import Letter, Mail, Run
 
 log = logging.getLogger("amends.recovery")
@@ -135,7 +136,7 @@ class Recovery:
             return
         mail = await crew.store.mail(row.id)
         story = [list[Record](decode_turn(turn.body)) for turn in turns]
-        machine = Machine(crew.sagas[row.saga], row.id, row.input, seed=row.seed, namespace=crew.namespace)
+        machine = crew.machine(row)
         try:
             self._replay(machine, row.input, story)
         except Diverged as diverged:
@@ -182,7 +183,13 @@ class Recovery:
         body = encode_turn(turn)
         entry = Turn(len(turns) + 1, body, chain(turns[-1].sum if turns else seal(row), body))
         change = _released(row, letter=papers.stall_row(row.id, row.saga, letter, now))
-        await self._crew.store.commit(msgspec.structs.replace(change, turn=entry, mail=tuple(no for no, _ in acts)))
+        change = msgspec.structs.replace(
+            change,
+            turn=entry,
+            mail=tuple(no for no, _ in acts),
+            posts=family.stuck(row, f"{row.id}#{letter.letter}", now),
+        )
+        await self._crew.store.commit(change)
         log.warning("run %s is parked: %s", row.id, error)
         self._crew.announce(row.id, Seen(change.state, change.outcome))
 
@@ -193,7 +200,8 @@ class Recovery:
         number = next((letter.no for letter in known if letter.kind == kind), len(known) + 1)
         letter = DeadLettered(number, RUN, kind, failure_of(error))
         change = _released(row, letter=papers.stall_row(row.id, row.saga, letter, self._crew.now()))
-        await self._crew.store.commit(change)
+        posts = family.stuck(row, f"{row.id}#{number}", self._crew.now())
+        await self._crew.store.commit(msgspec.structs.replace(change, posts=posts))
         log.error("run %s is set aside: %s", row.id, error)
         self._crew.announce(row.id, Seen(change.state, change.outcome))
 

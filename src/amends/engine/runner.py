@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from amends.engine import noloop, telemetry
+from amends.engine import family, noloop, telemetry
 from amends.engine.crew import Seen
 from amends.engine.flight import Flight, Interrupted
 from amends.engine.papers import letter_row, outcome_of
@@ -141,7 +141,7 @@ class Runner:
             entry = Turn(self._seq + 1, body, chain(self._sum, body))
         state = self.machine.state
         closed = state in CLOSED
-        outcome = outcome_of(self.machine) if closed or state == "needs_attention" else None
+        outcome = outcome_of(self.machine) if closed or state in ("needs_attention", "held") else None
         change = Change(
             self.row.id,
             self.row.epoch,
@@ -157,13 +157,13 @@ class Runner:
                 if isinstance(decision, DeadLettered)
             ),
             mail=mail,
+            starts=family.starts(self.row, decisions, self._crew.now(), self._crew.worker, self._crew.slots()),
+            posts=family.posts(self.row, self.machine, decisions, self._crew.now()),
         )
         self._committing = True
-        self._crew.store.commit(change).add_done_callback(lambda done: self._committed(done, entry, turn, decisions))
+        self._crew.store.commit(change).add_done_callback(lambda done: self._committed(done, change, turn, decisions))
 
-    def _committed(
-        self, done: asyncio.Future[None], entry: Turn | None, turn: list[Record], decisions: list[Decision]
-    ) -> None:
+    def _committed(self, done: asyncio.Future[None], change: Change, turn: list[Record], decisions: list[Decision]) -> None:
         self._committing = False
         if done.cancelled() or self._gone:
             return
@@ -171,8 +171,15 @@ class Runner:
         if error is not None:
             self._stumble(error)
             return
-        if entry is not None:
-            self._seq, self._sum = entry.seq, entry.sum
+        if change.turn is not None:
+            self._seq, self._sum = change.turn.seq, change.turn.sum
+        for run in change.starts:
+            if run.owner is None:
+                self._crew.wake.set()
+            else:
+                self._crew.adopt(run, 0.0)
+        for run_id, _ in change.posts:
+            self._crew.poke(run_id)
         self._after(turn, decisions)
 
     def _after(self, turn: list[Record], decisions: list[Decision]) -> None:
@@ -232,12 +239,21 @@ class Runner:
             return
         due = min(self.machine.timers.values(), default=None) if not self.machine.stalled else None
         wait = None if due is None else max(0.0, due - self._now())
-        if self.at_rest and (wait is None or wait > PARK_AFTER):
-            self._park(None if due is None else due - self._ahead)
-            return
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = None if wait is None else self._crew.loop.call_later(wait, self._ring)
+            self._alarm = None
+        if not self.at_rest or (wait is not None and wait <= PARK_AFTER):
+            self._alarm = None if wait is None else self._crew.loop.call_later(wait, self._ring)
+        elif self.machine.waits_for_runs and self._crew.slots() > 0:
+            self._alarm = self._crew.loop.call_later(PARK_AFTER, self._give_room)  # a nested run may be done soon
+        else:
+            self._park(None if due is None else due - self._ahead)
+
+    def _give_room(self) -> None:
+        """Leave memory while nested runs go on."""
+        if not self._gone and self.at_rest and not self._crew.pausing:
+            due = min(self.machine.timers.values(), default=None)
+            self._park(None if due is None else due - self._ahead)
 
     def _ring(self) -> None:
         now = self._now()
@@ -253,7 +269,7 @@ class Runner:
             None,
             self._state,
             next_at=until,
-            outcome=outcome_of(self.machine) if self._state == "needs_attention" else None,
+            outcome=outcome_of(self.machine) if self._state in ("needs_attention", "held") else None,
             release=True,
             seen_mail=max(self._seen_mail, default=0),
         )

@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, TypeAlias, TypeVar, overload
 
 from amends.errors import DefinitionError
 from amends.model import answers, retry
@@ -56,25 +56,6 @@ class Call(Ask[R_co]):
         return f"{self.target.name}({', '.join(words)})"
 
 
-class Target(Generic[P, R_co]):
-    """What can be called: the common part of steps and sagas."""
-
-    name: str
-    function: Callable[..., Any]
-
-    @cached_property
-    def signature(self) -> Signature:
-        """The parameters and the result, with the shapes of their values."""
-        return Signature(self.function, self.name)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Call[R_co]:
-        call: Call[R_co] = Call(self, args, kwargs)
-        body = driving.get()
-        if body is not None:
-            body.made(call)
-        return call
-
-
 @dataclass(frozen=True, slots=True)
 class Companion:
     """A function that belongs to a step: its undo, or its check."""
@@ -108,8 +89,10 @@ class Options:
         return not isinstance(error, self.fails) and answers.answer_was_lost(error)
 
 
-class Step(Target[P, R_co]):
-    """One durable thing that a saga does to the world, with the function that undoes it. Made by `@step`."""
+class Target(Generic[P, R_co]):
+    """What can be called: the common part of steps and sagas."""
+
+    kind: ClassVar[str]
 
     def __init__(self, function: Callable[..., Any], name: str, options: Options) -> None:
         self.function = function
@@ -121,7 +104,19 @@ class Step(Target[P, R_co]):
         self.__wrapped__ = function
 
     def __repr__(self) -> str:
-        return f"<step {self.name}>"
+        return f"<{self.kind} {self.name}>"
+
+    @cached_property
+    def signature(self) -> Signature:
+        """The parameters and the result, with the shapes of their values."""
+        return Signature(self.function, self.name)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Call[R_co]:
+        call: Call[R_co] = Call(self, args, kwargs)
+        body = driving.get()
+        if body is not None:
+            body.made(call)
+        return call
 
     @cached_property
     def tolerant(self) -> bool:
@@ -144,7 +139,9 @@ class Step(Target[P, R_co]):
         retry: Retry = retry.PATIENT,
         timeout: float | timedelta | None = None,
     ) -> Any:
-        """Declare the function that undoes this step: it gets what the step returned. The function stays as it is.
+        """Declare the function that undoes this: it gets what the step returned. The function stays as it is.
+
+        The undo of a saga replaces the undoing of its steps when the saga was called within another.
 
         If its parameter is annotated `T | None` it is *tolerant*: it is also called with None when nobody knows whether
         the step took effect, to cancel it by `current().forward.key`.
@@ -160,14 +157,22 @@ class Step(Target[P, R_co]):
 
         def declare(undo: Callable[[R_co], Any]) -> Callable[[R_co], Any]:
             if self.undoing is not None:
-                raise DefinitionError(f"step {self.name!r} has an undo already: {self.undoing.name!r}.")
+                raise DefinitionError(f"{self.kind} {self.name!r} has an undo already: {self.undoing.name!r}.")
             if self.options.no_undo is not None:
-                raise DefinitionError(f"step {self.name!r} says no_undo={self.options.no_undo!r}; drop that, or the undo.")
+                raise DefinitionError(
+                    f"{self.kind} {self.name!r} says no_undo={self.options.no_undo!r}; drop that, or the undo."
+                )
             _one_argument(undo, self.name)
             self.undoing = Companion(undo, retry, _limit(timeout, f"{self.name}.undo(timeout=...)"))
             return undo
 
         return declare if function is None else declare(function)
+
+
+class Step(Target[P, R_co]):
+    """One durable thing that a saga does to the world, with the function that undoes it. Made by `@step`."""
+
+    kind = "step"
 
     def check(self, function: Callable[P, Any], /) -> Callable[P, Any]:
         """Declare the function that asks the world whether this step took effect.

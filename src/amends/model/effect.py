@@ -47,7 +47,7 @@ from amends.model.records import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from amends.model.call import Step
+    from amends.model.call import Target
     from amends.model.letters import Letters
 
 Retreat: TypeAlias = Literal["undo", "cancel"]
@@ -77,17 +77,21 @@ class Phase(Enum):
     RESOLVED = "resolved"
     ABANDONED = "abandoned"
     LEFT = "interrupted and left alone, in doubt"
+    RUNNING = "running"
+    UNWINDING = "rolling back"
+    STUCK = "waiting for a person"
 
 
 IN_FLIGHT = frozenset({Phase.CALLING, Phase.CHECKING, Phase.UNDOING})
 PAUSED = frozenset({Phase.PAUSING, Phase.PAUSING_CHECK, Phase.PAUSING_UNDO})
-BUSY = IN_FLIGHT | PAUSED
+IN_ITS_OWN_RUN = frozenset({Phase.RUNNING, Phase.UNWINDING})
+BUSY = IN_FLIGHT | PAUSED | IN_ITS_OWN_RUN
 
 
 class Effect:
     """What one call of a step does to the world, and all that is known about it."""
 
-    def __init__(self, pos: int, stage: int, step: Step[..., Any], key: str, args: bytes, letters: Letters) -> None:
+    def __init__(self, pos: int, stage: int, step: Target[..., Any], key: str, args: bytes, letters: Letters) -> None:
         self.pos = pos
         self.stage = stage  # the position of the whole ask that it is part of: its own, or that of the outermost join
         self.step = step
@@ -121,13 +125,13 @@ class Effect:
             return (Kept(self.pos, self.step.name, f"abandoned: {self.why_kept}"),)
         return ()
 
-    def wanted(self) -> StepWanted:
+    def wanted(self) -> Decision:
         """The decision that starts it."""
         return StepWanted(self.pos, self.step.name, self.key, Raw(self.args))
 
     def receive(self, fact: Fact) -> Iterator[Decision]:
         """Move on by one fact; raises `IllegalFact` when it cannot have happened in this phase."""
-        move = TRANSITIONS.get((self.phase, type(fact)))
+        move = self._moves().get((self.phase, type(fact)))
         if move is None:
             raise IllegalFact(
                 f"{type(fact).__name__} about step {self.step.name!r} at {self.pos}, which is {self.phase.value}."
@@ -168,6 +172,9 @@ class Effect:
             self.phase = Phase.NOTHING_TO_UNDO
         else:
             self._keep("no undo is declared")
+
+    def _moves(self) -> Moves:
+        return TRANSITIONS
 
     # ── the call ────────────────────────────────────────────────────────────────────────────────
 
@@ -346,7 +353,9 @@ class Effect:
         return TimerWanted(self.pos, until)
 
 
-TRANSITIONS: dict[tuple[Phase, type[Fact]], Callable[[Effect, Any], Iterator[Decision]]] = {
+Moves: TypeAlias = "dict[tuple[Phase, type[Fact]], Callable[[Any, Any], Iterator[Decision]]]"
+
+TRANSITIONS: Moves = {
     (Phase.CALLING, StepDone): Effect._done,
     (Phase.CALLING, StepBroke): Effect._broke,
     (Phase.CALLING, Recovered): Effect._call_crashed,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from bisect import insort
 from typing import TYPE_CHECKING
 
-from amends.model.effect import IN_FLIGHT, Phase
+from amends.model.child import Child
+from amends.model.effect import IN_FLIGHT, IN_ITS_OWN_RUN, Phase
+from amends.model.records import ChildReleased
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +48,16 @@ class Effects:
     def stuck(self) -> tuple[str, ...]:
         """The dead letters of child runs that hold this run up."""
         return tuple(letter for effect in self for letter in effect.stuck)
+
+    def waits_for_runs(self) -> bool:
+        """Whether all that moves are nested runs."""
+        return self.busy and all(self.by_pos[pos].phase in IN_ITS_OWN_RUN for pos in self._busy)
+
+    def release(self) -> None:
+        """Let every nested run close: this one is at its end."""
+        for effect in self:
+            if isinstance(effect, Child) and effect.held:
+                self._slate.out.append(ChildReleased(effect.pos))
 
     def in_flight(self) -> list[Effect]:
         """Those whose call, check or undo is under way, or was when the worker died."""

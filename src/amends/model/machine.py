@@ -6,12 +6,16 @@ facts to a fresh machine gives the same decisions, which is all that recovery is
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from amends.errors import AmendsError, DefinitionError, IllegalFact, NotStorable, StepFailed
+import msgspec
+
+from amends.errors import AmendsError, Compensated, DefinitionError, IllegalFact, NotStorable, StepFailed
 from amends.model import keys, records
 from amends.model.body import Body, Raised, Returned
 from amends.model.call import Call, Step
+from amends.model.child import APART, MOST_DEPTH, Child, child_id
 from amends.model.codec import shape_of
 from amends.model.effect import Effect, Phase
 from amends.model.effects import Effects
@@ -23,7 +27,7 @@ from amends.model.slate import Slate
 from amends.model.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from amends.model.driving import Ask
     from amends.model.join import End
@@ -34,9 +38,29 @@ RUN = 0
 
 
 class Machine:
-    """One run."""
+    """One run.
 
-    def __init__(self, saga: Saga[..., Any], run_id: str, args: bytes, *, seed: bytes, namespace: str) -> None:
+    Args:
+        saga: what it runs.
+        run_id: its id.
+        args: the saga's arguments, as its signature encodes them.
+        seed: its luck.
+        namespace: goes into every key.
+        sagas: those that may be nested in it, by name: the ones that somebody drives.
+        owned: whether it is nested in a run that can take it back.
+    """
+
+    def __init__(
+        self,
+        saga: Saga[..., Any],
+        run_id: str,
+        args: bytes,
+        *,
+        seed: bytes,
+        namespace: str,
+        sagas: Mapping[str, Saga[..., Any]] = MappingProxyType({}),
+        owned: bool = False,
+    ) -> None:
         self.saga = saga
         self.run_id = run_id
         self.cause: Failure | None = None
@@ -44,6 +68,10 @@ class Machine:
         self.live_cause: BaseException | None = None
         self.ended: Ended | None = None
         self._namespace = namespace
+        self._sagas = sagas
+        self._owned = owned
+        self._held = False
+        self._told: tuple[str, ...] = ()
         self._args = args
         self._seed = seed
         self._body: Body | None = None
@@ -61,14 +89,27 @@ class Machine:
         """The run's state, as operators see it."""
         if self.ended is not None:
             return self.ended.state
-        if self._letters.waiting and (self._stalled or (self._over and not self._effects.busy)):
+        if self._stalled or (self._stuck and not self._effects.busy):
             return "needs_attention"
+        if self._held and not self._effects.going_back:
+            return "held"
         return "compensating" if self._effects.going_back else "running"
 
     @property
     def letters(self) -> dict[int, DeadLettered]:
         """The dead letters that wait for a person."""
         return self._letters.waiting
+
+    @property
+    def stuck(self) -> tuple[str, ...]:
+        """The ids of all dead letters that hold it up, those of runs nested in it included."""
+        own = (f"{self.run_id}#{number}" for number in sorted(self._letters.waiting))
+        return (*own, *self._effects.stuck())
+
+    @property
+    def waits_for_runs(self) -> bool:
+        """Whether nothing moves but runs nested in this one."""
+        return self._effects.waits_for_runs()
 
     @property
     def stalled(self) -> bool:
@@ -154,6 +195,19 @@ class Machine:
         why = f"cancelled by {fact.by}" + (f": {fact.reason}" if fact.reason else "")
         self._turn_back("cancelled", Failure("Cancelled", why))
 
+    def _unwound(self, fact: records.Unwound) -> None:
+        """Its owner takes it back; what is stuck already is told once more, for the owner starts to wait now."""
+        self._told = ()
+        if self._effects.going_back:
+            self._go_on()
+            return
+        self._returned = None
+        self._turn_back("owner", Failure("Unwound", f"run {fact.by} takes it back: {fact.reason}"))
+
+    def _released(self, _: records.Released) -> None:
+        self._owned = False
+        self._go_on()
+
     def _recovered(self, fact: records.Recovered) -> None:
         for effect in self.in_flight():
             self._move(effect, fact)
@@ -205,13 +259,19 @@ class Machine:
             value, error = (end.value, None) if isinstance(end, Ok) else (None, end.error)
 
     def _effect(self, pos: int, stage: int, call: Call[Any]) -> Effect:
-        if not isinstance(call.target, Step):
+        target = call.target
+        args = target.signature.encode(call.args, call.kwargs)
+        key = keys.step_key(self._namespace, self.saga.name, self.run_id, pos, target.name, args)
+        if isinstance(target, Step):
+            return Effect(pos, stage, target, key, args, self._letters)
+        if self._sagas.get(target.name) is not target:
             raise DefinitionError(
-                f"{call!r}: a saga cannot be awaited within a saga. Start it as a run of its own, in a step."
+                f"saga {target.name!r} is called by {self.saga.name!r}, and nobody drives it. Add it to the engine: "
+                f"Engine(..., sagas=[{self.saga.name}, {target.name}])."
             )
-        args = call.target.signature.encode(call.args, call.kwargs)
-        key = keys.step_key(self._namespace, self.saga.name, self.run_id, pos, call.target.name, args)
-        return Effect(pos, stage, call.target, key, args, self._letters)
+        if self.run_id.count(APART) >= MOST_DEPTH:
+            raise DefinitionError(f"{call!r}: runs may be nested {MOST_DEPTH} deep. Does a saga call itself without end?")
+        return Child(pos, stage, self._sagas[target.name], key, args, self._letters, child_id(self.run_id, pos))
 
     def _body_returned(self, value: Any) -> None:
         try:
@@ -226,6 +286,8 @@ class Machine:
 
     def _describe(self, error: BaseException) -> Failure:
         """The original failure: of a step that was given up, the step's own error."""
+        if isinstance(error, Compensated) and isinstance(error.cause, Failure):
+            return msgspec.structs.replace(error.cause, notes=(*error.cause.notes, f"in run {error.run_id}"))
         effect = self.effects.get(error.pos) if isinstance(error, StepFailed) else None
         return failure_of(error) if effect is None or effect.error is None else effect.error
 
@@ -236,7 +298,7 @@ class Machine:
         self._effects.receive(effect, fact)
         if effect.busy:
             return
-        if self._waiting.holds(effect.pos):
+        if self._waiting.holds(effect.pos) and effect.phase is not Phase.STUCK:
             self._answer(self._waiting.ended(effect.pos, self._end_of(effect)))
             return
         if effect.phase is Phase.DONE and (self._effects.going_back or not effect.stands):
@@ -249,6 +311,8 @@ class Machine:
             assert effect.result is not None
             return Ok(effect.step.signature.result.decode(effect.result))
         error = effect.error or Failure("Unknown", "")
+        if isinstance(effect, Child):
+            return Failed(Compensated(effect.run_id, error, effect.kept()))
         failed = StepFailed(
             effect.step.name,
             error_type=error.type,
@@ -261,7 +325,7 @@ class Machine:
         failed.__cause__ = self.live.pop(effect.pos, None)
         return Failed(failed)
 
-    def _turn_back(self, why: Literal["failed", "cancelled", "deadline"], cause: Failure, live: Any = None) -> None:
+    def _turn_back(self, why: Literal["failed", "cancelled", "deadline", "owner"], cause: Failure, live: Any = None) -> None:
         """From here on only back; asked for twice, or when the body is over, it changes nothing."""
         if self._over:
             return
@@ -281,8 +345,20 @@ class Machine:
         self._try_to_end()
 
     def _try_to_end(self) -> None:
-        if not self._over or self._letters.waiting or self._effects.busy:
+        if self._effects.busy:
             return
+        stuck = self._stuck
+        if self._owned and stuck != self._told:
+            self._told = stuck
+            self._slate.out.append(records.Stuck(stuck))
+        if stuck or not self._over:
+            return
+        if self._owned and not self._effects.going_back:
+            if not self._held and self._returned is not None:
+                self._held = True
+                self._slate.out.append(records.Held(Raw(self._returned)))
+            return
+        self._effects.release()
         kept = self._effects.kept()
         state: State = "completed" if not self._effects.going_back else "partly_compensated" if kept else "compensated"
         if self._effects.abandoned:
@@ -291,6 +367,11 @@ class Machine:
         self.ended = Ended(state, result, kept)
         self.timers.clear()
         self._slate.out.append(self.ended)
+
+    @property
+    def _stuck(self) -> tuple[str, ...]:
+        """The letters without which it cannot go on: its own count once its body is over, those of nested runs always."""
+        return self.stuck if self._over else self._effects.stuck()
 
     @property
     def _over(self) -> bool:
@@ -310,6 +391,11 @@ MOVES: dict[type[Fact], Callable[[Machine, Any], None]] = {
     records.Told: Machine._was_told,
     records.Cancelled: Machine._cancelled,
     records.Recovered: Machine._recovered,
+    records.ChildDone: Machine._about_effect,
+    records.ChildClosed: Machine._about_effect,
+    records.ChildStuck: Machine._about_effect,
+    records.Unwound: Machine._unwound,
+    records.Released: Machine._released,
     records.Stalled: Machine._has_stalled,
     records.Retried: Machine._person_acted,
     records.Resolved: Machine._person_acted,

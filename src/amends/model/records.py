@@ -24,10 +24,11 @@ Outcome: TypeAlias = Literal["failed", "in_doubt", "unstorable"]
 LetterKind: TypeAlias = Literal["undo_failed", "in_doubt", "unstorable", "diverged", "damaged"]
 
 State: TypeAlias = Literal[
-    "running", "compensating", "needs_attention", "completed", "compensated", "partly_compensated", "abandoned"
+    "running", "compensating", "needs_attention", "held", "completed", "compensated", "partly_compensated", "abandoned"
 ]
+"""`held`: a nested run that has its value, and that the run it belongs to can still undo."""
 
-OPEN: tuple[State, ...] = ("running", "compensating", "needs_attention")
+OPEN: tuple[State, ...] = ("running", "compensating", "needs_attention", "held")
 CLOSED: tuple[State, ...] = ("completed", "compensated", "partly_compensated", "abandoned")
 
 
@@ -191,6 +192,40 @@ class Answered(Fact, frozen=True):
     note: str
 
 
+class ChildDone(Fact, frozen=True):
+    """The nested run at this position has its value, and waits to be released or unwound."""
+
+    pos: int
+    result: Raw
+
+
+class ChildClosed(Fact, frozen=True):
+    """The nested run at this position was rolled back; `kept` is what it left in the world."""
+
+    pos: int
+    state: State
+    cause: Failure
+    kept: tuple[Kept, ...]
+
+
+class ChildStuck(Fact, frozen=True):
+    """The nested run at this position needs a person for these dead letters; for none, it goes on again."""
+
+    pos: int
+    letters: tuple[str, ...]
+
+
+class Unwound(Fact, frozen=True):
+    """The run that this one belongs to takes it back, whether it has its value or not."""
+
+    by: str
+    reason: str
+
+
+class Released(Fact, frozen=True):
+    """The run that this one belongs to has closed: nothing of it is undone any more."""
+
+
 # ── Decisions ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -276,6 +311,40 @@ class JoinDecided(Decision, frozen=True):
     winners: tuple[int, ...]
 
 
+class ChildWanted(Decision, frozen=True):
+    """Start a nested run; one that is not `owned` goes its own way."""
+
+    pos: int
+    saga: str
+    run: str
+    args: Raw
+    owned: bool
+
+
+class ChildUndoWanted(Decision, frozen=True):
+    """Take back the nested run at this position: stop it if it is at work, and roll it back."""
+
+    pos: int
+
+
+class ChildReleased(Decision, frozen=True):
+    """Let the nested run at this position close: it cannot be undone any more."""
+
+    pos: int
+
+
+class Held(Decision, frozen=True):
+    """This nested run has its value, and waits until the run that it belongs to releases it or takes it back."""
+
+    result: Raw
+
+
+class Stuck(Decision, frozen=True):
+    """This nested run needs a person for these dead letters, its own or of runs within it; for none, it goes on again."""
+
+    letters: tuple[str, ...]
+
+
 class Unreadable(Decision, frozen=True):
     """Message number `number` is not of the type that the saga receives under its name; it is set aside."""
 
@@ -287,7 +356,7 @@ class Unreadable(Decision, frozen=True):
 class RollbackBegan(Decision, frozen=True):
     """From here on the run only goes back."""
 
-    why: Literal["failed", "cancelled", "deadline"]
+    why: Literal["failed", "cancelled", "deadline", "owner"]
     cause: Failure
 
 
@@ -325,6 +394,11 @@ AnyFact: TypeAlias = (
     | Resolved
     | Abandoned
     | Answered
+    | ChildDone
+    | ChildClosed
+    | ChildStuck
+    | Unwound
+    | Released
 )
 AnyDecision: TypeAlias = (
     StepWanted
@@ -336,6 +410,11 @@ AnyDecision: TypeAlias = (
     | ReceiveWanted
     | JoinWanted
     | JoinDecided
+    | ChildWanted
+    | ChildUndoWanted
+    | ChildReleased
+    | Held
+    | Stuck
     | Unreadable
     | RollbackBegan
     | DeadLettered

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from amends.errors import DefinitionError
 from amends.model.body import Receive, Sleep, current_body
-from amends.model.call import Call, Target
+from amends.model.call import Call, Options, Target
 from amends.model.definition import register
 from amends.model.retry import seconds
 
@@ -27,15 +27,11 @@ T = TypeVar("T")
 class Saga(Target[P, R_co]):
     """A plain `async` function that amends makes durable. Made by `@saga`."""
 
-    def __init__(self, function: Callable[..., Coroutine[Any, Any, Any]], name: str, deadline: float | None) -> None:
-        self.function = function
-        self.name = name
-        self.deadline = deadline
-        self.__doc__ = function.__doc__
-        self.__wrapped__ = function
+    kind = "saga"
 
-    def __repr__(self) -> str:
-        return f"<saga {self.name}>"
+    def __init__(self, function: Callable[..., Coroutine[Any, Any, Any]], name: str, deadline: float | None) -> None:
+        super().__init__(function, name, Options())
+        self.deadline = deadline
 
     def call_json(self, raw: bytes) -> Call[R_co]:
         """A call with arguments in JSON: an object by name, or an array by position.

@@ -53,7 +53,7 @@ class MemoryStore:
         if not self._worker:
             return
         for run in self._mine():
-            waits = run.state == "needs_attention" and not any(mail.run_id == run.id for mail in self.shelf.mail)
+            waits = run.state in ("needs_attention", "held") and not any(mail.run_id == run.id for mail in self.shelf.mail)
             due = run.next_at if waits else 0.0
             self.shelf.runs[run.id] = replace(run, owner=None, next_at=due)
         self.shelf.alive.discard(self._worker)
@@ -62,12 +62,13 @@ class MemoryStore:
     async def create(self, run: Run, first: Turn | None) -> Run:
         """See `Store.create`."""
         self._check_open()
-        there = self.shelf.runs.get(run.id)
-        if there is not None:
-            return there
-        self.shelf.runs[run.id] = run
-        self.shelf.turns[run.id] = [] if first is None else [first]
-        return run
+        return self._add(run, first)
+
+    def _add(self, run: Run, first: Turn | None) -> Run:
+        there = self.shelf.runs.setdefault(run.id, run)
+        if there is run:
+            self.shelf.turns[run.id] = [] if first is None else [first]
+        return there
 
     def commit(self, change: Change) -> asyncio.Future[None]:
         """See `Store.commit`."""
@@ -95,6 +96,12 @@ class MemoryStore:
         for letter in change.letters:
             self.shelf.letters[letter.run_id, letter.no] = letter
         self.shelf.mail = [mail for mail in self.shelf.mail if mail.no not in change.mail]
+        for nested in change.starts:
+            self._add(nested, None)
+        for run_id, body in change.posts:
+            addressed = self.shelf.runs.get(run_id)
+            if addressed is not None and addressed.state not in CLOSED:
+                self._deliver(addressed, body)
 
     def _change_row(self, run: Run, change: Change) -> None:
         closed = change.state in CLOSED
@@ -119,10 +126,13 @@ class MemoryStore:
             raise RunClosed(f"run {run_id!r} has ended: it is {run.state}, and takes no more messages.")
         if act is not None:
             self._settle(run_id, act)
+        self._deliver(run, body)
+
+    def _deliver(self, run: Run, body: bytes) -> None:
         self.shelf.posted += 1
-        self.shelf.mail.append(Mail(self.shelf.posted, run_id, body))
+        self.shelf.mail.append(Mail(self.shelf.posted, run.id, body))
         if run.owner is None:
-            self.shelf.runs[run_id] = replace(run, next_at=0.0)
+            self.shelf.runs[run.id] = replace(run, next_at=0.0)
 
     def _settle(self, run_id: str, act: Act) -> None:
         letter = self.shelf.letters.get((run_id, act.no))
@@ -180,6 +190,8 @@ class MemoryStore:
             if (not query.states or run.state in query.states)
             and (not query.sagas or run.saga in query.sagas)
             and query.owner in (None, run.owner)
+            and query.parent in (None, run.parent)
+            and not (query.roots and run.parent is not None)
         ]
         return found[query.offset : query.offset + query.limit]
 

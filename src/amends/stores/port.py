@@ -36,7 +36,10 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A run's row. `input` and `outcome` are JSON; `seed` is the run's luck; `epoch` grows with every new driver."""
+    """A run's row. `input` and `outcome` are JSON; `seed` is the run's luck; `epoch` grows with every new driver.
+
+    `parent` is the run that this one is nested in, if that one can take it back.
+    """
 
     id: str
     saga: str
@@ -49,6 +52,7 @@ class Run(msgspec.Struct, frozen=True):
     next_at: float | None = None
     outcome: bytes | None = None
     closed_at: float | None = None
+    parent: str | None = None
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -100,7 +104,8 @@ class Change(msgspec.Struct, frozen=True):
     `state`, `next_at` and `outcome` are the row's values after the turn. `release` gives the run up: its owner becomes
     None, so that any worker may claim it when `next_at` comes or mail arrives. `touched` is False when the row's
     values are the same as before the turn, which spares the store an update. `mail` is what the turn took in; a run that
-    is given up while newer mail than `seen_mail` waits is claimable at once.
+    is given up while newer mail than `seen_mail` waits is claimable at once. `starts` are runs nested in this one, written
+    if their ids are not there yet; `posts` is mail for other runs, by id: one that is closed gets no more, which is no error.
     """
 
     run_id: str
@@ -115,16 +120,23 @@ class Change(msgspec.Struct, frozen=True):
     letters: tuple[Letter, ...] = ()
     mail: tuple[int, ...] = ()
     seen_mail: int = 0
+    starts: tuple[Run, ...] = ()
+    posts: tuple[tuple[str, bytes], ...] = ()
 
 
 class RunQuery(msgspec.Struct, frozen=True):
-    """Which runs to list: newest first, `limit` of them after skipping `offset`; of one driver, if `owner` is given."""
+    """Which runs to list: newest first, `limit` of them after skipping `offset`.
+
+    Of one driver, if `owner` is given; those nested in one run, if `parent` is; only those nested in none, for `roots`.
+    """
 
     states: tuple[State, ...] = ()
     sagas: tuple[str, ...] = ()
     owner: str | None = None
     limit: int = 100
     offset: int = 0
+    parent: str | None = None
+    roots: bool = False
 
 
 class LetterQuery(msgspec.Struct, frozen=True):
@@ -223,7 +235,7 @@ def chain(before: bytes, body: bytes) -> bytes:
 
 def seal(run: Run) -> bytes:
     """Where a run's chain of checksums begins: it covers what never changes in the run's row."""
-    return chain(b"", b"\0".join((run.id.encode(), run.saga.encode(), run.seed, run.input)))
+    return chain(b"", b"\0".join((run.id.encode(), run.saga.encode(), (run.parent or "").encode(), run.seed, run.input)))
 
 
 def verified(run: Run, turns: list[Turn]) -> list[Turn]:

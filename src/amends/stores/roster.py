@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _BEAT = "INSERT INTO workers VALUES (?, 1, ?) ON CONFLICT (id) DO UPDATE SET beat = beat + 1"
 _LEAVE = (
     "UPDATE runs SET owner = NULL, next_at = CASE WHEN state IN ('running', 'compensating')"
-    " OR (state = 'needs_attention' AND EXISTS (SELECT 1 FROM mail WHERE run = runs.no)) THEN 0 ELSE next_at END"
+    " OR (state IN ('needs_attention', 'held') AND EXISTS (SELECT 1 FROM mail WHERE run = runs.no)) THEN 0 ELSE next_at END"
     " WHERE owner = ?"
 )
 # The owners are found by leaps through their index: its size does not matter, only how many owners there are.

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from amends.errors import EngineClosed, JournalDamaged, LeaseLost, LetterSettled, RunClosed, StoreError, UnknownRun
 from amends.model.records import CLOSED
 from amends.stores import files
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_RUN = "id, saga, input, seed, created_at, state, owner, epoch, next_at, outcome, closed_at"
+_RUN = "id, saga, input, seed, created_at, state, owner, epoch, next_at, outcome, closed_at, parent"
+_CREATE = f"INSERT INTO runs ({_RUN}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"
 _LETTER = (
     "SELECT runs.id, letters.no, runs.saga, kind, step, error, opened_at, body, acted, by, note, acted_at "
     "FROM letters JOIN runs ON runs.no = letters.run"
 )
 _LETTER_COLUMNS = ("no", "kind", "step", "error", "opened_at", "body", "acted", "by", "note", "acted_at")
+_ADDRESS = "SELECT no, state, owner FROM runs WHERE id = ?"
 _APPEND = (
     "INSERT INTO turns SELECT no,?,?,? FROM runs WHERE id = ? AND epoch = ? AND owner = ?"
     " AND ? = 1 + (SELECT coalesce(max(seq), 0) FROM turns WHERE run = runs.no)"
@@ -102,9 +106,7 @@ class SQLiteStore:
         """See `Store.create`."""
 
         def job(db: sqlite3.Connection) -> Run:
-            values = (*(getattr(run, name) for name in run.__struct_fields__),)
-            sql = f"INSERT INTO runs ({_RUN}) VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"
-            added = db.execute(sql, values)
+            added = db.execute(_CREATE, msgspec.structs.astuple(run))
             if not added.rowcount:
                 return _known(_run(db, run.id))
             if first is not None:
@@ -142,6 +144,12 @@ class SQLiteStore:
             )
         for number in change.mail:
             db.execute("DELETE FROM mail WHERE no = ?", (number,))
+        for run in change.starts:
+            db.execute(_CREATE, msgspec.structs.astuple(run))
+        for run_id, body in change.posts:
+            row = db.execute(_ADDRESS, (run_id,)).fetchone()
+            if row is not None and row[1] not in CLOSED:
+                _deliver(db, row, body)
 
     def _next_at(self, db: sqlite3.Connection, change: Change) -> float | None:
         """A run that is given up while mail waits is to be taken up at once."""
@@ -158,16 +166,14 @@ class SQLiteStore:
         """See `Store.post`."""
 
         def job(db: sqlite3.Connection) -> None:
-            row = db.execute("SELECT no, state, owner FROM runs WHERE id = ?", (run_id,)).fetchone()
+            row = db.execute(_ADDRESS, (run_id,)).fetchone()
             if row is None:
                 raise UnknownRun(f"there is no run {run_id!r} in {self._path}. `amends ps` lists those that are there.")
             if row[1] in CLOSED:
                 raise RunClosed(f"run {run_id!r} has ended: it is {row[1]}, and takes no more messages.")
             if act is not None:
                 _settle_letter(db, row[0], run_id, act)
-            db.execute("INSERT INTO mail (run, body) VALUES (?,?)", (row[0], body))
-            if row[2] is None:
-                db.execute("UPDATE runs SET next_at = 0 WHERE no = ?", (row[0],))
+            _deliver(db, row, body)
 
         await self._write(job)
 
@@ -221,7 +227,10 @@ class SQLiteStore:
         """See `Store.runs`."""
         where, values = ["1"], list[Any]()
         owners = () if query.owner is None else (query.owner,)
-        for column, wanted in (("state", query.states), ("saga", query.sagas), ("owner", owners)):
+        parents = () if query.parent is None else (query.parent,)
+        if query.roots:
+            where.append("parent IS NULL")
+        for column, wanted in (("state", query.states), ("saga", query.sagas), ("owner", owners), ("parent", parents)):
             if wanted:
                 where.append(f"{column} IN ({','.join('?' * len(wanted))})")
                 values += wanted
@@ -264,6 +273,14 @@ class SQLiteStore:
 def _run(db: sqlite3.Connection, run_id: str) -> Run | None:
     row = db.execute(f"SELECT {_RUN} FROM runs WHERE id = ?", (run_id,)).fetchone()
     return None if row is None else Run(*row)
+
+
+def _deliver(db: sqlite3.Connection, address: tuple[int, str, str | None], body: bytes) -> None:
+    """Leave mail for a run, and let it be claimed at once when nobody drives it."""
+    no, _, owner = address
+    db.execute("INSERT INTO mail (run, body) VALUES (?,?)", (no, body))
+    if owner is None:
+        db.execute("UPDATE runs SET next_at = 0 WHERE no = ?", (no,))
 
 
 def _known(run: Run | None) -> Run:

@@ -20,8 +20,10 @@ CREATE TABLE runs (
     epoch INTEGER NOT NULL,
     next_at REAL,
     outcome BLOB,
-    closed_at REAL
+    closed_at REAL,
+    parent TEXT
 );
+CREATE INDEX runs_nested ON runs (parent) WHERE parent IS NOT NULL;
 CREATE INDEX runs_due ON runs (saga, next_at) WHERE owner IS NULL AND next_at IS NOT NULL;
 CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
 CREATE INDEX runs_by_state ON runs (state, no);

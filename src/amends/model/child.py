@@ -1,0 +1,127 @@
+"""The life of a nested run, as the run sees it that it belongs to: one effect, undone as a whole.
+
+A nested run has a journal of its own and is driven like any other. It tells its owner when it has its value, when it was
+rolled back, and when it needs a person; the owner tells it when to go back, and when to let go.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from amends.model.effect import TRANSITIONS, Effect, Moves, Phase, Retreat
+from amends.model.records import (
+    ChildClosed,
+    ChildDone,
+    ChildStuck,
+    ChildUndoWanted,
+    ChildWanted,
+    Decision,
+    Kept,
+    Raw,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from amends.model.letters import Letters
+    from amends.model.saga import Saga
+
+APART = "//"
+"""What stands between a run's id and the position of a run nested in it: `order-17//3`."""
+
+MOST_DEPTH = 16
+"""How deep runs may be nested."""
+
+
+def child_id(run_id: str, pos: int) -> str:
+    """The id of the run that is nested at a position."""
+    return f"{run_id}{APART}{pos}"
+
+
+def position(run_id: str) -> int:
+    """The position of a nested run in the run that it belongs to."""
+    return int(run_id.rpartition(APART)[2])
+
+
+class Child(Effect):
+    """What a nested run does to the world, taken as one. `held` says whether it waits for its owner to let it go."""
+
+    def __init__(
+        self, pos: int, stage: int, saga: Saga[..., Any], key: str, args: bytes, letters: Letters, run_id: str
+    ) -> None:
+        super().__init__(pos, stage, saga, key, args, letters)
+        self.run_id = run_id
+        self.phase = Phase.RUNNING
+        self.held = False
+        self._unwinding = False
+        self._left: tuple[Kept, ...] = ()
+
+    def wanted(self) -> Decision:
+        """The decision that starts it."""
+        return ChildWanted(self.pos, self.step.name, self.run_id, Raw(self.args), owned=True)
+
+    def kept(self) -> tuple[Kept, ...]:
+        """What it left in the world, each thing by the name of its step."""
+        named = tuple(Kept(self.pos, f"{self.step.name}/{kept.step}", kept.why) for kept in self._left)
+        return named or super().kept()
+
+    def turn_back(self, retreat: Retreat = "undo") -> Iterator[Decision]:
+        """It goes no further: the nested run is told to stop and roll back."""
+        if self.phase in (Phase.RUNNING, Phase.STUCK):
+            self.retreat = retreat
+            yield from self._unwind()
+        else:
+            yield from super().turn_back(retreat)
+
+    def take_back(self) -> Iterator[Decision]:
+        """Undo it: by its own undo, if one is declared, or by rolling back the nested run."""
+        if self.phase is Phase.STUCK and not self._unwinding:
+            return self._unwind()
+        return super().take_back()
+
+    def undo(self) -> Iterator[Decision]:
+        """Undo what was done: by the saga's own undo, if it has one, or by rolling back the nested run."""
+        return self._unwind() if self.step.undoing is None else super().undo()
+
+    def _unwind(self) -> Iterator[Decision]:
+        self.phase, self._unwinding = Phase.UNWINDING, True
+        yield ChildUndoWanted(self.pos)
+
+    def _moves(self) -> Moves:
+        return CHILD_TRANSITIONS
+
+    def _has_value(self, fact: ChildDone) -> Iterator[Decision]:
+        """It has its value; if it was told to go back before it could say so, it goes back all the same."""
+        self.stuck = ()
+        if self._unwinding:
+            self.phase = Phase.UNWINDING
+        else:
+            self.phase, self.result, self.held = Phase.DONE, fact.result, True
+        return iter(())
+
+    def _closed(self, fact: ChildClosed) -> Iterator[Decision]:
+        self.held, self.stuck, self._left, self.error = False, (), fact.kept, fact.cause
+        if fact.state == "abandoned":
+            self.phase, self.why_kept = Phase.ABANDONED, "in its nested run"
+        else:
+            self.phase = Phase.UNDONE if self._unwinding else Phase.FAILED
+        return iter(())
+
+    def _needs_a_person(self, fact: ChildStuck) -> Iterator[Decision]:
+        self.stuck = fact.letters
+        self.phase = Phase.STUCK if fact.letters else Phase.UNWINDING if self._unwinding else Phase.RUNNING
+        return iter(())
+
+
+CHILD_TRANSITIONS: Moves = {
+    **{(phase, fact): move for (phase, fact), move in TRANSITIONS.items() if phase is not Phase.CALLING},
+    (Phase.RUNNING, ChildDone): Child._has_value,
+    (Phase.STUCK, ChildDone): Child._has_value,
+    (Phase.UNWINDING, ChildDone): Child._has_value,
+    (Phase.RUNNING, ChildClosed): Child._closed,
+    (Phase.STUCK, ChildClosed): Child._closed,
+    (Phase.UNWINDING, ChildClosed): Child._closed,
+    (Phase.RUNNING, ChildStuck): Child._needs_a_person,
+    (Phase.STUCK, ChildStuck): Child._needs_a_person,
+    (Phase.UNWINDING, ChildStuck): Child._needs_a_person,
+}
