@@ -13,6 +13,7 @@ from amends.errors import (
     StepFailed,
 )
 from amends.model.call import Call, Step, step
+from amends.model.fanout import Each, Partial, each
 from amends.model.join import Failed, Joined, Ok
 from amends.model.retry import Retry
 from amends.model.saga import Saga, now, random, receive, saga, sleep, sleep_until, uuid
@@ -26,6 +27,7 @@ __all__ = [
     "Compensated",
     "Current",
     "DefinitionError",
+    "Each",
     "Engine",
     "Failed",
     "Forward",
@@ -36,6 +38,7 @@ __all__ = [
     "NeedsAttention",
     "Ok",
     "Outcome",
+    "Partial",
     "Retry",
     "Saga",
     "Step",
@@ -44,6 +47,7 @@ __all__ = [
     "any_of",
     "as_current",
     "current",
+    "each",
     "now",
     "quorum",
     "race",

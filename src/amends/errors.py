@@ -17,6 +17,7 @@
     │   ├── AllFailed        no branch of `any_of` succeeded
     │   ├── QuorumImpossible fewer than n branches of `quorum` can succeed
     │   ├── TooFewInTime     too few branches of `within` succeeded before the time was over
+    │   ├── TooManyFailures  more items of `each` failed than are tolerated
     │   └── NoAgreement      the branches of `vote` cannot agree any more
     ├── ForeignAwait         a saga body awaited something that is not durable
     ├── NeverAwaited         a saga body made a call and did not await it
@@ -202,6 +203,10 @@ class QuorumImpossible(JoinFailed):
 
 class TooFewInTime(JoinFailed):
     """Too few branches of a `within` succeeded before its time was over."""
+
+
+class TooManyFailures(JoinFailed):
+    """More items of an `each` failed than are tolerated; `partial` holds what came, and can redrive the rest."""
 
 
 class NoAgreement(JoinFailed):

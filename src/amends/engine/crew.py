@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from amends.engine.threads import Threads
+from amends.model import chunk
 from amends.model.machine import Machine
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Crew:
     def machine(self, row: Run) -> Machine:
         """A fresh machine for a run of one of this engine's sagas."""
         return Machine(
-            self.sagas[row.saga],
+            self._saga(row.saga),
             row.id,
             row.input,
             seed=row.seed,
@@ -96,6 +97,15 @@ class Crew:
             sagas=self.sagas,
             owned=row.parent is not None,
         )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Whose runs it may drive: its sagas, and the chunks of their fan-outs."""
+        return (*self.sagas, *(name + chunk.NAME for name in self.sagas))
+
+    def _saga(self, name: str) -> Saga[..., Any]:
+        root = name.removesuffix(chunk.NAME)
+        return self.sagas[name] if root == name else chunk.Chunk(root)
 
     def doubt(self) -> None:
         """The store's answer was lost: this worker may have been given runs without hearing of it. Recovery finds out."""

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from amends.model.records import Decision, Fact
 
 
-def starts(row: Run, decisions: Sequence[Decision], now: float, worker: str, room: int) -> tuple[Run, ...]:
+def starts(row: Run, machine: Machine, decisions: Sequence[Decision], now: float, worker: str, room: int) -> tuple[Run, ...]:
     """The rows of the nested runs that are wanted; the first `room` of them are driven by this worker at once."""
     wanted = [decision for decision in decisions if isinstance(decision, records.ChildWanted)]
     return tuple(
         Run(
             each.run,
             each.saga,
-            bytes(each.args),
+            machine.effects[each.pos].args,
             blake2b(each.run.encode(), digest_size=16, key=row.seed[:64]).digest(),  # luck of its own, drawn from the owner's
             now,
             owner=worker if number < room else None,

@@ -71,7 +71,7 @@ class Recovery:
         if limit <= 0 or not crew.sagas:
             return False
         try:
-            rows = await crew.store.claim(tuple(crew.sagas), now=crew.now(), limit=limit)
+            rows = await crew.store.claim(crew.names, now=crew.now(), limit=limit)
         except StoreError:
             crew.doubt()
             raise

@@ -157,7 +157,7 @@ class Runner:
                 if isinstance(decision, DeadLettered)
             ),
             mail=mail,
-            starts=family.starts(self.row, decisions, self._crew.now(), self._crew.worker, self._crew.slots()),
+            starts=family.starts(self.row, self.machine, decisions, self._crew.now(), self._crew.worker, self._crew.slots()),
             posts=family.posts(self.row, self.machine, decisions, self._crew.now()),
         )
         self._committing = True

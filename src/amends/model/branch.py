@@ -6,71 +6,110 @@ from typing import TYPE_CHECKING, Any
 
 from amends.errors import DefinitionError
 from amends.model.call import Call
-from amends.model.join import Count, Join
+from amends.model.child import APART
+from amends.model.item import Item
+from amends.model.join import Join
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from amends.model.driving import Ask
     from amends.model.effect import Effect
-    from amends.model.join import End
+    from amends.model.join import Counting, End, Feed
 
 MOST_POSITIONS = 100_000
 """How many things one saga body may await; a longer saga is split into several runs."""
 
 
 class Branch:
-    """An ask at its position. `end` is set once it is known; `parts` are the branches of a join."""
+    """An ask at its position. `end` is set once it is known; `parts` are the branches of a join, as far as they are made.
 
-    __slots__ = ("ask", "begun", "count", "effect", "end", "index", "join", "parts", "pos")
+    `stage` is the position of the whole ask that it belongs to; `begun` says how many of its parts are begun, and `open` how
+    many of these have not ended.
+    """
 
-    def __init__(self, ask: Ask[Any], pos: int, join: Branch | None, index: int) -> None:
+    __slots__ = (
+        "ask",
+        "begun",
+        "count",
+        "effect",
+        "end",
+        "feed",
+        "feeding",
+        "index",
+        "join",
+        "open",
+        "parts",
+        "pos",
+        "stage",
+    )
+
+    def __init__(self, ask: Ask[Any], pos: int, stage: int, join: Branch | None, index: int) -> None:
         self.ask = ask
         self.pos = pos
+        self.stage = stage
         self.join = join
         self.index = index
-        self.begun = False
         self.end: End | None = None
         self.effect: Effect | None = None
         self.parts: list[Branch] = []
-        self.count: Count | None = None
+        self.count: Counting | None = None
+        self.feed: Feed | None = None
+        self.feeding = False
+        self.begun = 0
+        self.open = 0
+
+    @property
+    def room(self) -> bool:
+        """Whether another branch of the join may be at work."""
+        assert isinstance(self.ask, Join)
+        return self.end is None and (self.ask.limit is None or self.open < self.ask.limit)
 
 
-def planned(ask: Ask[Any], after: int, effect: Callable[[int, int, Call[Any]], Effect]) -> tuple[Branch, int]:
-    """Give an ask, and all that is in it, the positions after `after`, and make the effects of its calls.
+class Planner:
+    """Gives asks their positions, and makes the effects of their calls.
 
     Args:
-        ask: what the body awaits.
-        after: the last position that is taken.
-        effect: makes the effect of a call, of its position and that of the whole ask.
-
-    Returns:
-        the branch, and the last position that is taken now.
-
-    Raises:
-        DefinitionError: there are more positions than a saga may have.
-        NotStorable, TypeError: the arguments of a call do not fit; nothing has happened yet.
+        saga: the name of the run's saga.
+        run_id: of the run.
+        effect: makes the effect of a call or an item, of its position and that of the whole ask.
     """
-    numbers = iter(range(after + 1, MOST_POSITIONS + 1))
-    root = _planned(ask, None, 0, numbers, effect, after + 1)
-    return root, next(numbers, MOST_POSITIONS + 1) - 1
 
+    def __init__(self, saga: str, run_id: str, effect: Callable[[int, int, Ask[Any]], Effect]) -> None:
+        self._saga = saga
+        self._run_id = run_id
+        self._effect = effect
+        self.last = 0
 
-def _planned(
-    ask: Ask[Any],
-    join: Branch | None,
-    index: int,
-    numbers: Iterator[int],
-    effect: Callable[[int, int, Call[Any]], Effect],
-    stage: int,
-) -> Branch:
-    pos = next(numbers, None)
-    if pos is None:
-        raise DefinitionError(f"a saga may await {MOST_POSITIONS} things; split this one into several runs.")
-    branch = Branch(ask, pos, join, index)
-    if isinstance(ask, Call):
-        branch.effect = effect(pos, stage, ask)
-    elif isinstance(ask, Join):
-        branch.count = Count(ask.rule, len(ask.branches))
-        branch.parts = [_planned(part, branch, number, numbers, effect, stage) for number, part in enumerate(ask.branches)]
-    return branch
+    def plan(self, ask: Ask[Any], join: Branch | None = None) -> Branch:
+        """The branch of an ask, and of all that is in it: at once, or as one more part of `join`.
+
+        Raises:
+            DefinitionError: there are more positions than a saga may have.
+            NotStorable, TypeError: the arguments of a call do not fit; nothing has happened yet.
+        """
+        before = self.last
+        try:
+            if join is None:
+                return self._plan(ask, None, 0, before + 1)
+            part = self._plan(ask, join, len(join.parts), join.stage)
+            join.parts.append(part)
+            return part
+        except BaseException:  # nothing is planned then, and the error goes on its way
+            self.last = before
+            raise
+
+    def _plan(self, ask: Ask[Any], join: Branch | None, index: int, stage: int) -> Branch:
+        if self.last >= MOST_POSITIONS:
+            raise DefinitionError(f"a saga may await {MOST_POSITIONS} things; split this one into several runs.")
+        self.last += 1
+        branch = Branch(ask, self.last, stage, join, index)
+        if isinstance(ask, Join):
+            branch.count = ask.rule.counting(len(ask.branches))
+            branch.feed = None if ask.feed is None else ask.feed(self._saga, f"{self._run_id}{APART}{branch.pos}")
+            branch.parts = [self._plan(part, branch, number, stage) for number, part in enumerate(ask.branches)]
+        elif isinstance(ask, (Call, Item)):
+            branch.effect = self._effect(branch.pos, stage, ask)
+            if join is not None and isinstance(join.ask, Join):
+                branch.effect.width = join.ask.limit
+        return branch

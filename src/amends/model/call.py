@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, Ty
 
 from amends.errors import DefinitionError
 from amends.model import answers, retry
-from amends.model.definition import register, tolerates_none
+from amends.model.definition import register, remember, tolerates_none
 from amends.model.driving import Ask, driving
 from amends.model.signature import Signature
 
@@ -291,7 +291,9 @@ class StepMaker:
     def __call__(self, function: Callable[P, R], /) -> Step[P, R]: ...
 
     def __call__(self, function: Callable[..., Any], /) -> Step[..., Any]:
-        return Step(function, register("step", function, self._name), self._options)
+        made: Step[..., Any] = Step(function, register("step", function, self._name), self._options)
+        remember(made)
+        return made
 
 
 def _limit(timeout: float | timedelta | None, what: str) -> float | None:

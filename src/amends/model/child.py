@@ -53,12 +53,13 @@ class Child(Effect):
         self.run_id = run_id
         self.phase = Phase.RUNNING
         self.held = False
+        self.shown = args  # what the journal says of its input: of a chunk of a fan-out, only its fingerprint
         self._unwinding = False
         self._left: tuple[Kept, ...] = ()
 
     def wanted(self) -> Decision:
         """The decision that starts it."""
-        return ChildWanted(self.pos, self.step.name, self.run_id, Raw(self.args), owned=True)
+        return ChildWanted(self.pos, self.step.name, self.run_id, Raw(self.shown), owned=True)
 
     def kept(self) -> tuple[Kept, ...]:
         """What it left in the world, each thing by the name of its step."""
@@ -97,6 +98,8 @@ class Child(Effect):
             self.phase = Phase.UNWINDING
         else:
             self.phase, self.result, self.held = Phase.DONE, fact.result, True
+            if self.shown is not self.args:
+                self.args = self.shown  # a million items are not kept in memory for what may never be undone by hand
         return iter(())
 
     def _closed(self, fact: ChildClosed) -> Iterator[Decision]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _defined: dict[tuple[str, str, str], tuple[str, int]] = {}
+_targets: dict[str, Any] = {}
 
 
 def register(kind: str, function: Callable[..., Any], name: str | None) -> str:
@@ -56,6 +57,21 @@ def register(kind: str, function: Callable[..., Any], name: str | None) -> str:
             )
         _defined[(function.__module__, kind, taken)] = place
     return taken
+
+
+def remember(target: Any) -> None:
+    """Let a step or a saga be found again by its place (see `place_of`)."""
+    _targets[place_of(target)] = target
+
+
+def place_of(target: Any) -> str:
+    """A step's or a saga's module and name: `shop.orders:charge`."""
+    return f"{target.function.__module__}:{target.name}"
+
+
+def find(place: str) -> Any:
+    """The step or saga at a place, or None: only what was defined in this process is ever found."""
+    return _targets.get(place)
 
 
 def hints_of(function: Callable[..., Any], what: str) -> dict[str, Any]:

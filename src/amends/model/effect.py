@@ -99,6 +99,8 @@ class Effect:
         self.args = args
         self.phase = Phase.CALLING
         self.retreat: Retreat | None = None
+        self.written = False  # whether the body wants the result as it is written
+        self.width: int | None = None  # how many of its stage may be undone at once
         self.stands = False  # whether it may stay done though nobody waits for it: a loser that is not undone
         self.attempt = 1
         self.tries = 1  # of the companion (check or undo) that is at work

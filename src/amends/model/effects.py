@@ -27,6 +27,7 @@ class Effects:
         self._slate = slate
         self._busy: set[int] = set()
         self._to_undo: list[Effect] = []
+        self._undoing: int | None = None
 
     def __iter__(self) -> Iterator[Effect]:
         return iter(self.by_pos.values())
@@ -97,12 +98,15 @@ class Effects:
             self._do(self.by_pos[pos], self.by_pos[pos].turn_back())
 
     def go_on(self) -> None:
-        """Undo what the last ask did that is not yet undone, all of it at once, when nothing moves any more."""
-        while self._to_undo and not self._busy:
-            stage = self._to_undo[-1].stage
-            while self._to_undo and self._to_undo[-1].stage == stage:
-                effect = self._to_undo.pop()
-                self._do(effect, effect.take_back())
+        """Undo what is not yet undone: what one ask did at once, as far as it may be, and what came before only then."""
+        while self._to_undo:
+            effect = self._to_undo[-1]
+            full = effect.width is not None and len(self._busy) >= effect.width
+            if self._busy and (full or effect.stage != self._undoing):
+                return
+            self._undoing = effect.stage
+            self._to_undo.pop()
+            self._do(effect, effect.take_back())
 
     def _do(self, effect: Effect, decisions: Iterator[Decision]) -> None:
         """Carry out one move, and keep what is known about the effects as a whole in step."""

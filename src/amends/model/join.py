@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from amends.errors import BranchesFailed
 from amends.model import canonical
 from amends.model.driving import Ask
+
+if TYPE_CHECKING:
+    from amends.model.records import ChildWanted
 
 T_co = TypeVar("T_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
@@ -79,6 +82,49 @@ class Verdict(Enum):
     LOST = "can no longer be met"
 
 
+class Counting(Protocol):
+    """What has come of the branches of one join, and whether that decides it."""
+
+    arrival: list[int]
+
+    def arrive(self, index: int, end: End) -> Verdict | None:
+        """Take in how one branch ended; the verdict, if that decides the join."""
+        ...
+
+    def exhausted(self, branches: int) -> Verdict | None:
+        """There are no more branches than these; the verdict, if that decides the join."""
+        ...
+
+    def time_up(self) -> Verdict:
+        """The verdict when there is no more time."""
+        ...
+
+    def winners(self) -> frozenset[int]:
+        """The branches that the verdict is made of; all others have lost."""
+        ...
+
+
+class Rule(Protocol):
+    """Says how many are enough; `need` is that number, for those who read the journal."""
+
+    @property
+    def need(self) -> int:
+        """How many are enough."""
+        ...
+
+    def counting(self, branches: int) -> Counting:
+        """Begin to count."""
+        ...
+
+
+class Feed(Protocol):
+    """Makes the branches of a join one by one, as there is room for them."""
+
+    def next(self, foretold: ChildWanted | None) -> Ask[Any] | None:
+        """The next branch, or None when there are no more; `foretold` is what a replay knows of it already."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Agreeing:
     """Decided once `need` branches have succeeded, with values of one kind if `kind` tells kinds apart."""
@@ -90,6 +136,10 @@ class Agreeing:
     def at_time_up(self) -> int:
         """How many successes are enough when the time is over."""
         return self.need
+
+    def counting(self, branches: int) -> Count:
+        """Begin to count."""
+        return Count(self, branches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +154,15 @@ class Completing:
         """How many successes are enough when the time is over."""
         return self.ok
 
-
-Rule: TypeAlias = Agreeing | Completing
+    def counting(self, branches: int) -> Count:
+        """Begin to count."""
+        return Count(self, branches)
 
 
 class Count:
     """How the branches of one join have ended so far, and whether that decides it."""
 
-    def __init__(self, rule: Rule, branches: int) -> None:
+    def __init__(self, rule: Agreeing | Completing, branches: int) -> None:
         self._rule = rule
         self._ends: list[End | None] = [None] * branches
         self._kinds: Counter[bytes] = Counter()
@@ -127,6 +178,10 @@ class Count:
         self._ends[index] = end
         self.arrival.append(index)
         return self._verdict()
+
+    def exhausted(self, branches: int) -> Verdict | None:
+        """All branches were known from the start."""
+        return None
 
     def time_up(self) -> Verdict:
         """The verdict when there is no more time."""
@@ -170,20 +225,24 @@ class Count:
 class Join(Ask[R_co]):
     """Several things to await at once, and the rule that says when that is over. Made by `all_of` and its sisters.
 
-    `answer` makes the join's own end of what came; `seconds` is the time that it may take.
+    `answer` makes the join's own end of what was counted; `seconds` is the time that it may take; `limit` says how many
+    branches may be at work at once. A join with a `feed` has no `branches`: they are made one by one, from the name
+    of the saga, and of the join's run and position.
     """
 
     verb: str
     branches: tuple[Ask[Any], ...]
     rule: Rule
-    answer: Callable[[Count, Verdict], End]
+    answer: Callable[[Any, Verdict], End]
     losers: Losers
     seconds: float | None = None
+    limit: int | None = None
+    feed: Callable[[str, str], Feed] | None = None
 
     @property
     def depth(self) -> int:
         """How many joins are inside one another here."""
-        return 1 + max(branch.depth if isinstance(branch, Join) else 0 for branch in self.branches)
+        return 1 + max((branch.depth for branch in self.branches if isinstance(branch, Join)), default=0)
 
     def __repr__(self) -> str:
         return f"{self.verb}({', '.join(map(repr, self.branches[:5]))}{', …' if len(self.branches) > 5 else ''})"

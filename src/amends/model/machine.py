@@ -14,20 +14,23 @@ import msgspec
 from amends.errors import AmendsError, Compensated, DefinitionError, IllegalFact, NotStorable, StepFailed
 from amends.model import keys, records
 from amends.model.body import Body, Raised, Returned
+from amends.model.branch import Planner
 from amends.model.call import Call, Step
 from amends.model.child import APART, MOST_DEPTH, Child, child_id
+from amends.model.chunk import Chunk, fingerprint
 from amends.model.codec import shape_of
 from amends.model.effect import Effect, Phase
 from amends.model.effects import Effects
 from amends.model.failure import failure_of
+from amends.model.item import Item
 from amends.model.join import Failed, Ok
 from amends.model.letters import Letters
-from amends.model.records import DeadLettered, Decision, Ended, Fact, Failure, Raw, State
+from amends.model.records import DeadLettered, Decision, Ended, Fact, Failure, Raw, Record, State
 from amends.model.slate import Slate
 from amends.model.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from amends.model.driving import Ask
     from amends.model.join import End
@@ -80,7 +83,9 @@ class Machine:
         self._stalled: int | None = None
         self._slate = Slate()
         self._effects = Effects(self._slate)
-        self._waiting = Waiting(self._slate, self._effect, self._effects.begin, self._effects.lose)
+        self._waiting = Waiting(
+            self._slate, Planner(saga.name, run_id, self._effect), self._effects.begin, self._effects.lose
+        )
 
     # ── what can be seen from outside ───────────────────────────────────────────────────────────
 
@@ -144,6 +149,10 @@ class Machine:
         """Let go of the body; the run goes on elsewhere, or has ended."""
         if self._body is not None:
             self._body.close()
+
+    def foretell(self, recorded: Sequence[Record]) -> None:
+        """Say, before a fact that is told again, what was decided then."""
+        self._waiting.foretell(recorded)
 
     def receive(self, fact: Fact) -> list[Decision]:
         """Take in one fact, and say what to do.
@@ -258,12 +267,26 @@ class Machine:
                 return
             value, error = (end.value, None) if isinstance(end, Ok) else (None, end.error)
 
-    def _effect(self, pos: int, stage: int, call: Call[Any]) -> Effect:
+    def _effect(self, pos: int, stage: int, call: Ask[Any]) -> Effect:
+        effect = self._effect_of(pos, stage, call)
+        effect.written = isinstance(call, Item)
+        return effect
+
+    def _effect_of(self, pos: int, stage: int, call: Ask[Any]) -> Effect:
+        assert isinstance(call, (Call, Item))
         target = call.target
-        args = target.signature.encode(call.args, call.kwargs)
-        key = keys.step_key(self._namespace, self.saga.name, self.run_id, pos, target.name, args)
+        if isinstance(call, Item):
+            args = call.args
+            key = keys.step_key(self._namespace, self.saga.name, call.name, 0, target.name, call.key)
+        else:
+            args = target.signature.encode(call.args, call.kwargs)
+            key = keys.step_key(self._namespace, self.saga.name, self.run_id, pos, target.name, args)
         if isinstance(target, Step):
             return Effect(pos, stage, target, key, args, self._letters)
+        if isinstance(target, Chunk) and isinstance(call, Call):
+            child = Child(pos, stage, target, key, args, self._letters, child_id(self.run_id, pos))
+            child.shown = fingerprint(call.args[0])
+            return child
         if self._sagas.get(target.name) is not target:
             raise DefinitionError(
                 f"saga {target.name!r} is called by {self.saga.name!r}, and nobody drives it. Add it to the engine: "
@@ -309,6 +332,8 @@ class Machine:
         """How the call of an effect ended, as the body hears of it."""
         if effect.phase is Phase.DONE:
             assert effect.result is not None
+            if effect.written:
+                return Ok(effect.result)
             return Ok(effect.step.signature.result.decode(effect.result))
         error = effect.error or Failure("Unknown", "")
         if isinstance(effect, Child):

@@ -41,6 +41,7 @@ def replay(machine: Machine, turns: Iterable[Sequence[Record]]) -> None:
 
 
 def _tell(machine: Machine, fact: Fact, recorded: list[Record], number: int) -> None:
+    machine.foretell(recorded)
     try:
         asked = machine.receive(fact)
     except IllegalFact as illegal:

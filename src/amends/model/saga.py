@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from amends.errors import DefinitionError
 from amends.model.body import Receive, Sleep, current_body
 from amends.model.call import Call, Options, Target
-from amends.model.definition import register
+from amends.model.definition import register, remember
 from amends.model.retry import seconds
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ class SagaMaker:
         name = register("saga", function, self._name)
         if not inspect.iscoroutinefunction(function):
             raise DefinitionError(f"saga {name!r} must be an `async def`: its awaits are what is made durable.")
-        return Saga(function, name, self._deadline)
+        made: Saga[P, R] = Saga(function, name, self._deadline)
+        remember(made)
+        return made
 
 
 @overload

@@ -34,6 +34,11 @@ class Signature:
         self.result: Shape = shape_of(hints.get("return", inspect.Parameter.empty))
         self._plain = tuple(parameters) if all(p.kind in _POSITIONAL for p in parameters.values()) else None
 
+    @property
+    def first(self) -> str:
+        """The name of the first parameter."""
+        return next(iter(self._signature.parameters))
+
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Each parameter's value, defaults included; raises `TypeError` as the function itself would."""
         if self._plain is not None and not kwargs and len(args) == len(self._plain):

@@ -280,7 +280,7 @@ def _join(
     verb: str,
     branches: tuple[Ask[Any], ...],
     rule: Rule,
-    answer: Callable[[Count, Verdict], End],
+    answer: Callable[[Any, Verdict], End],
     losers: Losers,
     seconds: float | None = None,
 ) -> Join[Any]:

@@ -6,43 +6,41 @@ from typing import TYPE_CHECKING, Any
 
 from amends.errors import IllegalFact
 from amends.model.body import Receive, Sleep
-from amends.model.branch import planned
 from amends.model.join import Failed, Join, Ok, Verdict
 from amends.model.messages import Messages
-from amends.model.records import JoinDecided, JoinWanted, ReceiveWanted
+from amends.model.records import ChildWanted, JoinDecided, JoinWanted, ReceiveWanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from amends.model.branch import Branch
-    from amends.model.call import Call
+    from amends.model.branch import Branch, Planner
     from amends.model.driving import Ask
     from amends.model.effect import Effect
     from amends.model.join import End, Losers
-    from amends.model.records import Told
+    from amends.model.records import Record, Told
     from amends.model.slate import Slate
 
 
 class Waiting:
     """The open branches, and the rules of their joins.
 
-    `effect` makes the effect of a call; `begin` is told each effect whose call is wanted now, and `lose` each whose
+    `begin` is told each effect whose call is wanted now, and `lose` each whose
     branch has lost, with what is to become of it.
     """
 
     def __init__(
         self,
         slate: Slate,
-        effect: Callable[[int, int, Call[Any]], Effect],
+        planner: Planner,
         begin: Callable[[Effect], None],
         lose: Callable[[Effect, Losers], None],
     ) -> None:
         self.messages = Messages()
         self._slate = slate
-        self._effect = effect
+        self._planner = planner
         self._begin_effect = begin
         self._lose_effect = lose
-        self._last = 0
+        self._foretold: dict[int, ChildWanted] = {}
         self._open: dict[int, Branch] = {}
         self._receiving: dict[str, dict[int, Branch]] = {}
         self._root: Branch | None = None
@@ -53,8 +51,8 @@ class Waiting:
         return None if self._root is None else self._root.ask
 
     def begin(self, ask: Ask[Any]) -> End | None:
-        """Begin what the body awaits; how it ended, if that is known at once. Raises as `planned`, and begins nothing."""
-        self._root, self._last = planned(ask, self._last, self._effect)
+        """Begin what the body awaits; how it ended, if that is known at once. Raises what `Planner.plan` does."""
+        self._root = self._planner.plan(ask)
         self._begin(self._root)
         return self._root.end
 
@@ -89,6 +87,10 @@ class Waiting:
         taken = self.messages.take(branch.ask, branch.pos, self._slate.out)
         return None if taken is None else self.ended(branch.pos, Ok(taken[0]))
 
+    def foretell(self, decisions: Iterable[Record]) -> None:
+        """Say what a replay knows already of the nested runs that come next."""
+        self._foretold = {each.pos: each for each in decisions if isinstance(each, ChildWanted)}
+
     def drop(self) -> None:
         """The body waits for nothing any more: its effects are the run's business now."""
         for branch in list(self._open.values()):
@@ -98,7 +100,6 @@ class Waiting:
     # ── the tree ────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, branch: Branch) -> None:
-        branch.begun = True
         self._open[branch.pos] = branch
         now, ask = self._slate.now, branch.ask
         if branch.effect is not None:
@@ -116,9 +117,38 @@ class Waiting:
             self._slate.timers[branch.pos] = until
         positions = tuple(part.pos for part in branch.parts)
         self._slate.out.append(JoinWanted(branch.pos, join.verb, positions, join.rule.need, join.losers, until))
-        for part in branch.parts:
-            if branch.end is None:  # a message that was there already may decide the join while it begins
-                self._begin(part)
+        self._feed(branch)
+
+    def _feed(self, branch: Branch) -> None:
+        """Begin as many more branches of a join as may be at work at once; what is there already may decide it."""
+        if branch.feeding or branch.count is None:
+            return
+        branch.feeding = True
+        while branch.room:
+            try:
+                part = self._next_part(branch)
+            except IllegalFact:
+                raise
+            except Exception as error:  # the user's own source of items: whatever it raises is how the join fails
+                self._settle(branch, self._decide(branch, Verdict.LOST, Failed(error)))
+                break
+            if part is None:
+                verdict = branch.count.exhausted(len(branch.parts))
+                if verdict is not None and branch.end is None:
+                    self._settle(branch, self._decide(branch, verdict))
+                break
+            branch.begun += 1
+            branch.open += 1
+            self._begin(part)
+        branch.feeding = False
+
+    def _next_part(self, branch: Branch) -> Branch | None:
+        if branch.begun < len(branch.parts):
+            return branch.parts[branch.begun]
+        if branch.feed is None:
+            return None
+        ask = branch.feed.next(self._foretold.get(self._planner.last + 1))
+        return None if ask is None else self._planner.plan(ask, branch)
 
     def _begin_receive(self, branch: Branch, wanted: Receive[Any]) -> None:
         until = None if wanted.timeout is None else self._slate.now + wanted.timeout
@@ -136,12 +166,16 @@ class Waiting:
         self._close(branch)
         branch.end = end
         join = branch.join
-        if join is not None and join.end is None and join.count is not None:
-            verdict = join.count.arrive(branch.index, end)
-            if verdict is not None:
-                self._settle(join, self._decide(join, verdict))
+        if join is None or join.end is not None or join.count is None:
+            return
+        join.open -= 1
+        verdict = join.count.arrive(branch.index, end)
+        if verdict is None:
+            self._feed(join)
+        else:
+            self._settle(join, self._decide(join, verdict))
 
-    def _decide(self, branch: Branch, verdict: Verdict) -> End:
+    def _decide(self, branch: Branch, verdict: Verdict, end: End | None = None) -> End:
         """Write down the verdict, and let go of the losers: their fate is sealed only once this turn is durable."""
         join, count = branch.ask, branch.count
         assert isinstance(join, Join)
@@ -150,19 +184,17 @@ class Waiting:
         arrival = tuple(branch.parts[index].pos for index in count.arrival)
         won = tuple(branch.parts[index].pos for index in sorted(winners))
         self._slate.out.append(JoinDecided(branch.pos, verdict is Verdict.MET, arrival, won))
-        branch.end = end = join.answer(count, verdict)
-        for part in branch.parts:
+        branch.end = end = end or join.answer(count, verdict)
+        for part in branch.parts[: branch.begun]:
             if part.index not in winners:
                 self._lose(part, join.losers)
         return end
 
     def _lose(self, branch: Branch, losers: Losers) -> None:
-        if not branch.begun:
-            return
         self._close(branch)
         if branch.effect is not None:
             self._lose_effect(branch.effect, losers)
-        for part in branch.parts:
+        for part in branch.parts[: branch.begun]:
             self._lose(part, losers)
 
     def _close(self, branch: Branch) -> None:

@@ -1,0 +1,201 @@
+"""A chunk of a fan-out: a nested run that calls a function for so many items, and keeps what came of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cached_property
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from amends.errors import Compensated, DefinitionError, NotStorable, StepFailed
+from amends.model.codec import shape_of
+from amends.model.definition import find
+from amends.model.failure import failure_of
+from amends.model.item import Item
+from amends.model.join import Failed, Join, Losers, Ok, Verdict
+from amends.model.records import NULL, Failure, Raw
+from amends.model.saga import Saga
+from amends.model.tally import Enduring, Tally
+
+if TYPE_CHECKING:
+    from amends.model.join import End
+
+NAME = "//each"
+"""A chunk's saga is named after the saga that fans out: whoever drives that drives its chunks."""
+
+MOST_ITEMS = 1000
+MOST_BYTES = 1 << 20
+"""A chunk holds no more items, and if it holds more than one no more bytes of them, than these."""
+
+
+MARK = 8
+"""Bytes of the fingerprint of an item; and as many of its content, where the item has a key."""
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One item, as the arguments of its call. `key` is its identity, if it has one; `name` that of its first attempt."""
+
+    args: Raw
+    key: str = ""
+    name: str = ""
+
+    @property
+    def identity(self) -> bytes:
+        """What tells it from other items: its key, or its content."""
+        return self.key.encode() or bytes(self.args)
+
+
+class Lapse(msgspec.Struct, frozen=True, array_like=True):
+    """An item that failed."""
+
+    entry: Entry
+    error: Failure
+    attempts: int
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """The input of a chunk: call what is found at `fn` for each entry, `limit` at once, until more than `most` failed."""
+
+    fn: str
+    base: str
+    limit: int
+    most: int
+    losers: Losers
+    entries: list[Entry]
+
+
+class Results(msgspec.Struct, frozen=True):
+    """What came of a chunk's items, in their order: values, failures, and those that did not come to an end."""
+
+    values: list[Raw]
+    failed: list[Lapse]
+    rest: list[Entry]
+
+
+_spec = msgspec.json.Decoder(Spec)
+_results = msgspec.json.Decoder(Results)
+_encode = msgspec.json.Encoder().encode
+
+
+def read(raw: bytes) -> Results:
+    """The results of a chunk."""
+    return _results.decode(raw)
+
+
+class Fingerprint(msgspec.Struct, frozen=True):
+    """What the run that fans out keeps of a chunk's input: `marks` holds the fingerprints of its items, one after another."""
+
+    fn: str
+    items: int
+    keyed: bool
+    marks: bytes
+
+
+_fingerprint = msgspec.json.Decoder(Fingerprint)
+
+
+def fingerprint(spec: Spec) -> bytes:
+    """The fingerprint of a chunk, as it is journaled."""
+    keyed = bool(spec.entries[0].key)
+    return _encode(Fingerprint(spec.fn, len(spec.entries), keyed, b"".join(map(marked, spec.entries))))
+
+
+def read_fingerprint(raw: bytes | Raw) -> Fingerprint:
+    """The fingerprint of a chunk from the journal."""
+    return _fingerprint.decode(raw)
+
+
+def marked(entry: Entry) -> bytes:
+    """The fingerprint of an item: of its identity, and of its content if that is not the same."""
+    identity = blake2b(entry.identity, digest_size=MARK).digest()
+    return identity if not entry.key else identity + blake2b(bytes(entry.args), digest_size=MARK).digest()
+
+
+class Chunk(Saga[..., Any]):
+    """The saga of the chunks of one saga's fan-outs; its value stays as it is written."""
+
+    def __init__(self, saga_name: str) -> None:
+        super().__init__(_chunk, saga_name + NAME, None)
+
+    @cached_property
+    def signature(self) -> Any:
+        """Items are encoded once, and decoded where they are used."""
+        return _Input()
+
+
+class _Input:
+    """Stands for a signature."""
+
+    def __init__(self) -> None:
+        self.result = _Output()
+
+    def encode(self, args: tuple[Spec], _: dict[str, Any]) -> bytes:
+        return _encode(args[0])
+
+    def decode(self, raw: bytes | Raw) -> dict[str, Any]:
+        try:
+            return {"spec": _spec.decode(raw)}
+        except msgspec.DecodeError as error:
+            raise NotStorable(f"the input of a chunk cannot be read: {error}") from error
+
+
+class _Output:
+    """Stands for a shape."""
+
+    def encode(self, value: Results) -> bytes:
+        return _encode(value)
+
+    def decode(self, raw: bytes | Raw) -> bytes:
+        return bytes(raw)
+
+
+async def _chunk(spec: Spec) -> Results:
+    """Call the function for each item, a limited number at once, and stop when too many have failed."""
+    fn = find(spec.fn)
+    if fn is None:
+        raise DefinitionError(f"there is no {spec.fn} in this process: import its module where the engine is made.")
+    entries = _named(spec)
+
+    def answer(tally: Tally, _: Verdict) -> End:
+        return Ok(tally.ends)
+
+    def too_many(failed: int, _: int, complete: bool) -> bool:
+        return failed > spec.most
+
+    items = tuple(Item(fn, bytes(entry.args), entry.name, entry.identity) for entry in entries)
+    rule = Enduring(_weighed, too_many, Verdict.MET)
+    ends: dict[int, End] = await Join("items", items, rule, answer, spec.losers, limit=spec.limit)
+    each = [(entry, ends.get(index)) for index, entry in enumerate(entries)]
+    return Results(
+        [end.value for _, end in each if isinstance(end, Ok)],
+        [Lapse(entry, *_told(end.error)) for entry, end in each if isinstance(end, Failed)],
+        [entry for entry, end in each if end is None],
+    )
+
+
+def _named(spec: Spec) -> list[Entry]:
+    """The entries with the names that their keys are made of: equal items are told apart by their number among equals."""
+    seen: Counter[bytes] = Counter()
+    named: list[Entry] = []
+    for entry in spec.entries:
+        number = seen[entry.identity]
+        seen[entry.identity] += 1
+        named.append(entry if entry.name else Entry(entry.args, entry.key, f"{spec.base}.{number}"))
+    return named
+
+
+def _weighed(end: End) -> tuple[int, int]:
+    return 1, int(isinstance(end, Failed))
+
+
+def _told(error: Exception) -> tuple[Failure, int]:
+    """A failure as it is kept, and how many attempts there were."""
+    if isinstance(error, StepFailed):
+        return Failure(
+            error.error_type, error.error_message, data=Raw(shape_of(Any).encode(error.error_data))
+        ), error.attempts
+    if isinstance(error, Compensated) and isinstance(error.cause, Failure):
+        return msgspec.structs.replace(error.cause, traceback=""), 1
+    return msgspec.structs.replace(failure_of(error), traceback="", data=NULL), 1
