@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from amends.errors import DefinitionError
 from amends.model.call import Call
-from amends.model.child import APART
+from amends.model.child import child_id
 from amends.model.item import Item
 from amends.model.join import Join
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from amends.model.driving import Ask
     from amends.model.effect import Effect
     from amends.model.join import Counting, End, Feed
+    from amends.model.making import Maker
 
 MOST_POSITIONS = 100_000
 """How many things one saga body may await; a longer saga is split into several runs."""
@@ -70,15 +69,11 @@ class Planner:
     """Gives asks their positions, and makes the effects of their calls.
 
     Args:
-        saga: the name of the run's saga.
-        run_id: of the run.
-        effect: makes the effect of a call or an item, of its position and that of the whole ask.
+        maker: makes the effects of its calls.
     """
 
-    def __init__(self, saga: str, run_id: str, effect: Callable[[int, int, Ask[Any]], Effect]) -> None:
-        self._saga = saga
-        self._run_id = run_id
-        self._effect = effect
+    def __init__(self, maker: Maker) -> None:
+        self._maker = maker
         self.last = 0
 
     def plan(self, ask: Ask[Any], join: Branch | None = None) -> Branch:
@@ -106,10 +101,10 @@ class Planner:
         branch = Branch(ask, self.last, stage, join, index)
         if isinstance(ask, Join):
             branch.count = ask.rule.counting(len(ask.branches))
-            branch.feed = None if ask.feed is None else ask.feed(self._saga, f"{self._run_id}{APART}{branch.pos}")
+            branch.feed = None if ask.feed is None else ask.feed(self._maker.saga, child_id(self._maker.run_id, branch.pos))
             branch.parts = [self._plan(part, branch, number, stage) for number, part in enumerate(ask.branches)]
         elif isinstance(ask, (Call, Item)):
-            branch.effect = self._effect(branch.pos, stage, ask)
+            branch.effect = self._maker.make(branch.pos, stage, ask)
             if join is not None and isinstance(join.ask, Join):
                 branch.effect.width = join.ask.limit
         return branch

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Item(Ask[Any]):
-    """A call of `target` with `args` (JSON). `name` and `key` are what its idempotency key is made of."""
+    """A call of `target` with `args` (JSON). `name` and `identity` are what its idempotency key is made of."""
 
     target: Target[..., Any]
     args: bytes
     name: str
-    key: bytes
+    identity: bytes

@@ -11,20 +11,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from amends.errors import AmendsError, Compensated, DefinitionError, IllegalFact, NotStorable, StepFailed
-from amends.model import keys, records
+from amends.errors import AmendsError, Compensated, IllegalFact, NotStorable, StepFailed
+from amends.model import records
 from amends.model.body import Body, Raised, Returned
 from amends.model.branch import Planner
-from amends.model.call import Call, Step
-from amends.model.child import APART, MOST_DEPTH, Child, child_id
-from amends.model.chunk import Chunk, fingerprint
+from amends.model.child import Child
 from amends.model.codec import shape_of
 from amends.model.effect import Effect, Phase
 from amends.model.effects import Effects
 from amends.model.failure import failure_of
-from amends.model.item import Item
 from amends.model.join import Failed, Ok
 from amends.model.letters import Letters
+from amends.model.making import Maker
 from amends.model.records import DeadLettered, Decision, Ended, Fact, Failure, Raw, Record, State
 from amends.model.slate import Slate
 from amends.model.waiting import Waiting
@@ -70,8 +68,6 @@ class Machine:
         self.live: dict[int, BaseException] = {}
         self.live_cause: BaseException | None = None
         self.ended: Ended | None = None
-        self._namespace = namespace
-        self._sagas = sagas
         self._owned = owned
         self._held = False
         self._told: tuple[str, ...] = ()
@@ -83,9 +79,8 @@ class Machine:
         self._stalled: int | None = None
         self._slate = Slate()
         self._effects = Effects(self._slate)
-        self._waiting = Waiting(
-            self._slate, Planner(saga.name, run_id, self._effect), self._effects.begin, self._effects.lose
-        )
+        planner = Planner(Maker(namespace, saga.name, run_id, sagas, self._letters))
+        self._waiting = Waiting(self._slate, planner, self._effects.begin, self._effects.lose)
 
     # ── what can be seen from outside ───────────────────────────────────────────────────────────
 
@@ -266,35 +261,6 @@ class Machine:
             if end is None:
                 return
             value, error = (end.value, None) if isinstance(end, Ok) else (None, end.error)
-
-    def _effect(self, pos: int, stage: int, call: Ask[Any]) -> Effect:
-        effect = self._effect_of(pos, stage, call)
-        effect.written = isinstance(call, Item)
-        return effect
-
-    def _effect_of(self, pos: int, stage: int, call: Ask[Any]) -> Effect:
-        assert isinstance(call, (Call, Item))
-        target = call.target
-        if isinstance(call, Item):
-            args = call.args
-            key = keys.step_key(self._namespace, self.saga.name, call.name, 0, target.name, call.key)
-        else:
-            args = target.signature.encode(call.args, call.kwargs)
-            key = keys.step_key(self._namespace, self.saga.name, self.run_id, pos, target.name, args)
-        if isinstance(target, Step):
-            return Effect(pos, stage, target, key, args, self._letters)
-        if isinstance(target, Chunk) and isinstance(call, Call):
-            child = Child(pos, stage, target, key, args, self._letters, child_id(self.run_id, pos))
-            child.shown = fingerprint(call.args[0])
-            return child
-        if self._sagas.get(target.name) is not target:
-            raise DefinitionError(
-                f"saga {target.name!r} is called by {self.saga.name!r}, and nobody drives it. Add it to the engine: "
-                f"Engine(..., sagas=[{self.saga.name}, {target.name}])."
-            )
-        if self.run_id.count(APART) >= MOST_DEPTH:
-            raise DefinitionError(f"{call!r}: runs may be nested {MOST_DEPTH} deep. Does a saga call itself without end?")
-        return Child(pos, stage, self._sagas[target.name], key, args, self._letters, child_id(self.run_id, pos))
 
     def _body_returned(self, value: Any) -> None:
         try:
