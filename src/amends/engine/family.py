@@ -53,8 +53,6 @@ def _posts(row: Run, machine: Machine, decisions: Sequence[Decision], now: float
         match decision:
             case records.ChildUndoWanted(pos=pos):
                 yield _child(machine, pos), records.Unwound(now, row.id, str(machine.cause or "its branch has lost"))
-            case records.ChildReleased(pos=pos):
-                yield _child(machine, pos), records.Released(now)
             case _ if row.parent is not None:
                 fact = _to_owner(decision, machine, position(row.id), now)
                 if fact is not None:

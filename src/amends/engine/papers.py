@@ -53,7 +53,7 @@ def outcome_of(machine: Machine) -> bytes:
     ended = machine.ended
     return _encoder.encode(
         OutcomePaper(
-            result=ended.result if ended else NULL,
+            result=machine.value,
             cause=machine.cause,
             kept=ended.kept if ended else (),
             letters=machine.stuck,

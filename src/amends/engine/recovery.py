@@ -11,7 +11,7 @@ import msgspec
 from amends.engine import family, noloop, papers
 from amends.engine.crew import Seen
 from amends.engine.runner import STUMBLE, Runner
-from amends.errors import Diverged, JournalDamaged, LeaseLost, NotStorable, StoreError
+from amends.errors import Diverged, EngineClosed, JournalDamaged, LeaseLost, NotStorable, StoreError
 from amends.model import records
 from amends.model.failure import failure_of
 from amends.model.machine import RUN
@@ -106,6 +106,8 @@ class Recovery:
             row, again, delay = self._coming[run_id], delay > 0, STUMBLE
             try:
                 await self._bring_back(await self._as_it_is(row) if again else row)
+            except EngineClosed:
+                return  # whoever opens the next engine takes it up
             except LeaseLost:
                 log.info("run %s was taken over by another worker", run_id)
             except StoreError as error:

@@ -157,6 +157,7 @@ class Runner:
                 if isinstance(decision, DeadLettered)
             ),
             mail=mail,
+            frees=closed and self.machine.has_nested,
             starts=family.starts(self.row, self.machine, decisions, self._crew.now(), self._crew.worker, self._crew.slots()),
             posts=family.posts(self.row, self.machine, decisions, self._crew.now()),
         )

@@ -1,7 +1,7 @@
 """The life of a nested run, as the run sees it that it belongs to: one effect, undone as a whole.
 
 A nested run has a journal of its own and is driven like any other. It tells its owner when it has its value, when it was
-rolled back, and when it needs a person; the owner tells it when to go back, and when to let go.
+rolled back, and when it needs a person; the owner tells it when to go back. When the owner closes, so does it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def position(run_id: str) -> int:
 
 
 class Child(Effect):
-    """What a nested run does to the world, taken as one. `held` says whether it waits for its owner to let it go."""
+    """What a nested run does to the world, taken as one."""
 
     def __init__(
         self, pos: int, stage: int, saga: Saga[..., Any], key: str, args: bytes, letters: Letters, run_id: str
@@ -52,7 +52,6 @@ class Child(Effect):
         super().__init__(pos, stage, saga, key, args, letters)
         self.run_id = run_id
         self.phase = Phase.RUNNING
-        self.held = False
         self.shown = args  # what the journal says of its input: of a chunk of a fan-out, only its fingerprint
         self._unwinding = False
         self._left: tuple[Kept, ...] = ()
@@ -97,13 +96,13 @@ class Child(Effect):
         if self._unwinding:
             self.phase = Phase.UNWINDING
         else:
-            self.phase, self.result, self.held = Phase.DONE, fact.result, True
+            self.phase, self.result = Phase.DONE, fact.result
             if self.shown is not self.args:
                 self.args = self.shown  # a million items are not kept in memory for what may never be undone by hand
         return iter(())
 
     def _closed(self, fact: ChildClosed) -> Iterator[Decision]:
-        self.held, self.stuck, self._left, self.error = False, (), fact.kept, fact.cause
+        self.stuck, self._left, self.error = (), fact.kept, fact.cause
         if fact.state == "abandoned":
             self.phase, self.why_kept = Phase.ABANDONED, "in its nested run"
         else:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from amends.model.child import Child
 from amends.model.effect import IN_FLIGHT, IN_ITS_OWN_RUN, Phase
-from amends.model.records import ChildReleased
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,11 +53,9 @@ class Effects:
         """Whether all that moves are nested runs."""
         return self.busy and all(self.by_pos[pos].phase in IN_ITS_OWN_RUN for pos in self._busy)
 
-    def release(self) -> None:
-        """Let every nested run close: this one is at its end."""
-        for effect in self:
-            if isinstance(effect, Child) and effect.held:
-                self._slate.out.append(ChildReleased(effect.pos))
+    def has_nested(self) -> bool:
+        """Whether one of them is a nested run."""
+        return any(isinstance(effect, Child) for effect in self)
 
     def in_flight(self) -> list[Effect]:
         """Those whose call, check or undo is under way, or was when the worker died."""

@@ -107,6 +107,16 @@ class Machine:
         return (*own, *self._effects.stuck())
 
     @property
+    def value(self) -> Raw:
+        """What the body returned, if that counts: null when it has not, or goes back."""
+        return records.NULL if self._returned is None or self._effects.going_back else Raw(self._returned)
+
+    @property
+    def has_nested(self) -> bool:
+        """Whether runs are nested in it."""
+        return self._effects.has_nested()
+
+    @property
     def waits_for_runs(self) -> bool:
         """Whether nothing moves but runs nested in this one."""
         return self._effects.waits_for_runs()
@@ -207,10 +217,6 @@ class Machine:
             return
         self._returned = None
         self._turn_back("owner", Failure("Unwound", f"run {fact.by} takes it back: {fact.reason}"))
-
-    def _released(self, _: records.Released) -> None:
-        self._owned = False
-        self._go_on()
 
     def _recovered(self, fact: records.Recovered) -> None:
         for effect in self.in_flight():
@@ -349,13 +355,11 @@ class Machine:
                 self._held = True
                 self._slate.out.append(records.Held(Raw(self._returned)))
             return
-        self._effects.release()
         kept = self._effects.kept()
         state: State = "completed" if not self._effects.going_back else "partly_compensated" if kept else "compensated"
         if self._effects.abandoned:
             state = "abandoned"
-        result = records.NULL if self._returned is None else Raw(self._returned)
-        self.ended = Ended(state, result, kept)
+        self.ended = Ended(state, self.value, kept)
         self.timers.clear()
         self._slate.out.append(self.ended)
 
@@ -386,7 +390,6 @@ MOVES: dict[type[Fact], Callable[[Machine, Any], None]] = {
     records.ChildClosed: Machine._about_effect,
     records.ChildStuck: Machine._about_effect,
     records.Unwound: Machine._unwound,
-    records.Released: Machine._released,
     records.Stalled: Machine._has_stalled,
     records.Retried: Machine._person_acted,
     records.Resolved: Machine._person_acted,

@@ -193,7 +193,7 @@ class Answered(Fact, frozen=True):
 
 
 class ChildDone(Fact, frozen=True):
-    """The nested run at this position has its value, and waits to be released or unwound."""
+    """The nested run at this position has its value; until the run that it belongs to closes, it can be taken back."""
 
     pos: int
     result: Raw
@@ -220,10 +220,6 @@ class Unwound(Fact, frozen=True):
 
     by: str
     reason: str
-
-
-class Released(Fact, frozen=True):
-    """The run that this one belongs to has closed: nothing of it is undone any more."""
 
 
 # ── Decisions ────────────────────────────────────────────────────────────────────────────────────
@@ -327,14 +323,8 @@ class ChildUndoWanted(Decision, frozen=True):
     pos: int
 
 
-class ChildReleased(Decision, frozen=True):
-    """Let the nested run at this position close: it cannot be undone any more."""
-
-    pos: int
-
-
 class Held(Decision, frozen=True):
-    """This nested run has its value, and waits until the run that it belongs to releases it or takes it back."""
+    """This nested run has its value, and does nothing more; the run that it belongs to can take it back until it closes."""
 
     result: Raw
 
@@ -398,7 +388,6 @@ AnyFact: TypeAlias = (
     | ChildClosed
     | ChildStuck
     | Unwound
-    | Released
 )
 AnyDecision: TypeAlias = (
     StepWanted
@@ -412,7 +401,6 @@ AnyDecision: TypeAlias = (
     | JoinDecided
     | ChildWanted
     | ChildUndoWanted
-    | ChildReleased
     | Held
     | Stuck
     | Unreadable

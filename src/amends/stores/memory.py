@@ -96,6 +96,8 @@ class MemoryStore:
         for letter in change.letters:
             self.shelf.letters[letter.run_id, letter.no] = letter
         self.shelf.mail = [mail for mail in self.shelf.mail if mail.no not in change.mail]
+        if change.frees:
+            self._free(run.id, change.closed_at)
         for nested in change.starts:
             self._add(nested, None)
         for run_id, body in change.posts:
@@ -115,6 +117,13 @@ class MemoryStore:
             closed_at=change.closed_at,
             owner=None if change.release or closed else self._worker,
         )
+
+    def _free(self, run_id: str, at: float | None) -> None:
+        for nested in [run for run in self.shelf.runs.values() if run.parent == run_id]:
+            self._free(nested.id, at)
+            if nested.state == "held":
+                freed = replace(nested, state="completed", closed_at=at, next_at=None, owner=None, epoch=nested.epoch + 1)
+                self.shelf.runs[nested.id] = freed
 
     async def post(self, run_id: str, body: bytes, act: Act | None = None) -> None:
         """See `Store.post`."""

@@ -105,7 +105,9 @@ class Change(msgspec.Struct, frozen=True):
     None, so that any worker may claim it when `next_at` comes or mail arrives. `touched` is False when the row's
     values are the same as before the turn, which spares the store an update. `mail` is what the turn took in; a run that
     is given up while newer mail than `seen_mail` waits is claimable at once. `starts` are runs nested in this one, written
-    if their ids are not there yet; `posts` is mail for other runs, by id: one that is closed gets no more, which is no error.
+    if their ids are not there yet; with `frees` all runs nested in this one, at any depth, that are `held` are completed, and
+    taken from whoever drives them still; `posts` is mail for other runs, by id: one that is closed gets no more, and that
+    is no error.
     """
 
     run_id: str
@@ -120,6 +122,7 @@ class Change(msgspec.Struct, frozen=True):
     letters: tuple[Letter, ...] = ()
     mail: tuple[int, ...] = ()
     seen_mail: int = 0
+    frees: bool = False
     starts: tuple[Run, ...] = ()
     posts: tuple[tuple[str, bytes], ...] = ()
 

@@ -34,6 +34,12 @@ _LETTER = (
     "FROM letters JOIN runs ON runs.no = letters.run"
 )
 _LETTER_COLUMNS = ("no", "kind", "step", "error", "opened_at", "body", "acted", "by", "note", "acted_at")
+_FREE = (
+    "WITH RECURSIVE nested (id) AS (SELECT id FROM runs WHERE parent = ?1"
+    " UNION ALL SELECT runs.id FROM runs JOIN nested ON runs.parent = nested.id)"
+    " UPDATE runs SET state = 'completed', closed_at = ?2, next_at = NULL, owner = NULL, epoch = epoch + 1"
+    " WHERE state = 'held' AND id IN nested"
+)
 _ADDRESS = "SELECT no, state, owner FROM runs WHERE id = ?"
 _APPEND = (
     "INSERT INTO turns SELECT no,?,?,? FROM runs WHERE id = ? AND epoch = ? AND owner = ?"
@@ -144,6 +150,8 @@ class SQLiteStore:
             )
         for number in change.mail:
             db.execute("DELETE FROM mail WHERE no = ?", (number,))
+        if change.frees:
+            db.execute(_FREE, (change.run_id, change.closed_at))
         for run in change.starts:
             db.execute(_CREATE, msgspec.structs.astuple(run))
         for run_id, body in change.posts:
