@@ -14,8 +14,19 @@ from amends.errors import JournalDamaged
 from amends.stores.sqlite import SQLiteStore
 from tests.model import shop
 
-WATCHED = (("turns", "body"), ("turns", "sum"), ("runs", "input"), ("runs", "seed"), ("runs", "saga"))
-"""What a run's chain of checksums covers."""
+WATCHED = (
+    ("turns", "body"),
+    ("turns", "sum"),
+    ("runs", "input"),
+    ("runs", "seed"),
+    ("runs", "saga"),
+    ("runs", "state"),
+    ("runs", "outcome"),
+    ("runs", "sum"),
+    ("mail", "body"),
+    ("mail", "sum"),
+)
+"""What checksums cover."""
 
 RUNS = 5
 
@@ -31,10 +42,13 @@ class Flip(NamedTuple):
 
 
 async def fill(path: Path) -> None:
-    """Runs that wait in the middle of their sagas."""
-    async with Engine(path, sagas=[shop.patient], poll=0.02) as engine:
+    """Runs that wait in the middle of their sagas, one that is over, and a message that nobody has read."""
+    async with Engine(path, sagas=[shop.patient, shop.order], poll=0.02) as engine:
+        await engine.run(shop.order("a", "ok"), id="over")
         for number in range(RUNS):
             await engine.start(shop.patient(), id=f"run-{number}")
+    async with Engine(path, drive=False) as engine:
+        await engine.tell(f"run-{RUNS - 1}", 17)
 
 
 def chosen(db: sqlite3.Connection, number: int, luck: Random) -> list[Flip]:
@@ -49,14 +63,15 @@ def chosen(db: sqlite3.Connection, number: int, luck: Random) -> list[Flip]:
 
 
 _STORED = {
-    "runs": "SELECT no, id, length(CAST({} AS BLOB)) FROM runs",
-    "turns": "SELECT run * 1000 + seq, id, length({}) FROM turns JOIN runs ON no = run",
+    "runs": "SELECT no, id, length(CAST({0} AS BLOB)) FROM runs WHERE {0} IS NOT NULL",
+    "mail": "SELECT mail.no, id, length(mail.{}) FROM mail JOIN runs ON runs.no = run",
+    "turns": "SELECT run * 1000 + seq, id, length(turns.{}) FROM turns JOIN runs ON no = run",
 }
 
 
 def flipped(db: sqlite3.Connection, flip: Flip) -> Any:
     """Flip a bit where it is stored; returns what was there."""
-    where = "no = ?1" if flip.table == "runs" else "run = ?1 / 1000 AND seq = ?1 % 1000"
+    where = "no = ?1" if flip.table != "turns" else "run = ?1 / 1000 AND seq = ?1 % 1000"
     sql = f"SELECT {flip.column}, typeof({flip.column}), CAST({flip.column} AS BLOB) FROM {flip.table} WHERE {where}"
     before, kind, raw = db.execute(sql, (flip.rowid,)).fetchone()
     wrong = bytearray(raw)
@@ -68,7 +83,7 @@ def flipped(db: sqlite3.Connection, flip: Flip) -> Any:
 
 def restore(db: sqlite3.Connection, flip: Flip, before: Any) -> None:
     """Put back what was there."""
-    where = "no = ?1" if flip.table == "runs" else "run = ?1 / 1000 AND seq = ?1 % 1000"
+    where = "no = ?1" if flip.table != "turns" else "run = ?1 / 1000 AND seq = ?1 % 1000"
     db.execute(f"UPDATE {flip.table} SET {flip.column} = ?2 WHERE {where}", (flip.rowid, before))
 
 
@@ -102,27 +117,34 @@ def undetected(path: Path, number: int, seed: int) -> tuple[list[Flip], Counter[
 async def _is_damaged(store: SQLiteStore, run_id: str) -> bool:
     try:
         await store.journal(run_id)
+        await store.mail(run_id)
     except JournalDamaged:
         return True
     return False
 
 
-def set_aside(path: Path, seed: int) -> tuple[set[str], set[str]]:
-    """Flip one bit of a turn for good, and drive: the runs that were set aside as damaged, and the damaged one."""
+def set_aside(path: Path, table: str, column: str, seed: int) -> tuple[set[str], int]:
+    """Flip one bit of an open run for good, and drive: the runs that were set aside as damaged, and how many went on."""
 
-    async def main() -> set[str]:
-        async with Engine(path, sagas=[shop.patient], poll=0.02, lease=0.5) as engine, asyncio.timeout(20):
-            while len(await engine.list(states=("needs_attention",))) < 1:
+    async def main() -> tuple[set[str], int]:
+        went_on = 0
+        async with Engine(path, sagas=[shop.patient, shop.order], poll=0.02, lease=0.5) as engine, asyncio.timeout(20):
+            while not (aside := {letter.run_id for letter in await engine.dlq.list() if letter.kind == "damaged"}):
                 await asyncio.sleep(0.02)
+            assert len(await engine.list(states=("needs_attention",))) == 1
             for number in range(RUNS):
                 if f"run-{number}" != flip.run_id:
                     await engine.cancel(f"run-{number}", reason="enough", by="the test")
                     assert (await engine.get(f"run-{number}").outcome()).state == "compensated"
-            return {letter.run_id for letter in await engine.dlq.list() if letter.kind == "damaged"}
+                    went_on += 1
+        return aside, went_on
 
     db = sqlite3.connect(path, isolation_level=None)
-    flip = next(flip for flip in chosen(db, 100, Random(seed)) if flip.table == "turns")
+    luck = Random(seed)
+    stored = [row for row in db.execute(_STORED[table].format(column)).fetchall() if row[1] != "over"]
+    rowid, run_id, length = luck.choice(stored)
+    flip = Flip(table, column, rowid, run_id, luck.randrange(length * 8))
     flipped(db, flip)
-    db.execute("UPDATE runs SET next_at = 0 WHERE owner IS NULL")
+    db.execute("UPDATE runs SET next_at = 0 WHERE owner IS NULL AND closed_at IS NULL")
     db.close()
-    return asyncio.run(main()), {flip.run_id}
+    return asyncio.run(main())

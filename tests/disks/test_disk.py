@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from amends import Engine
 from amends.engine import recovery, runner
-from amends.errors import StoreError
+from amends.errors import JournalDamaged, StoreError
 from tests.disks import flips, proofs
 from tests.disks.failing import FULL, IOERR, Failing
 from tests.disks.shim import Shim
@@ -76,7 +77,27 @@ def test_every_flipped_bit_is_found_and_no_other_run_is_blamed(tmp_path: Path) -
     assert missed == [] and set(tried) == {f"{table}.{column}" for table, column in flips.WATCHED}
 
 
-def test_a_run_with_a_flipped_bit_is_set_aside_and_the_others_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("table", "column"), [*flips.WATCHED[:6], ("runs", "id"), ("runs", "sum"), *flips.WATCHED[8:]])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_run_with_a_flipped_bit_is_set_aside_and_the_others_go_on(
+    tmp_path: Path, table: str, column: str, seed: int
+) -> None:
     asyncio.run(flips.fill(tmp_path / "a.db"))
-    aside, damaged = flips.set_aside(tmp_path / "a.db", seed=3)
-    assert aside == damaged
+    aside, went_on = flips.set_aside(tmp_path / "a.db", table, column, seed)
+    assert len(aside) == 1 and went_on == flips.RUNS - 1
+
+
+def test_a_flipped_bit_in_what_a_closed_run_returned_is_no_result(tmp_path: Path) -> None:
+    asyncio.run(flips.fill(tmp_path / "a.db"))
+    db = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    number = db.execute("SELECT no FROM runs WHERE id = 'over'").fetchone()[0]
+    flips.flipped(db, flips.Flip("runs", "outcome", number, "over", 100))
+    db.close()
+
+    async def main() -> None:
+        async with Engine(tmp_path / "a.db", sagas=[shop.order]) as engine:
+            assert [run.state for run in await engine.list() if run.id == "over"] == ["needs_attention"]
+            with pytest.raises(JournalDamaged, match="the row of run 'over'"):
+                await engine.run(shop.order("a", "ok"), id="over")
+
+    asyncio.run(main())

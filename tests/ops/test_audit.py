@@ -128,7 +128,7 @@ def forget_who_acted(books: Books) -> None:
 
 
 def leave_mail(books: Books) -> None:
-    books.sql.append("INSERT INTO mail VALUES (1, 1, '')")
+    books.sql.append("INSERT INTO mail VALUES (1, 1, '', '')")
 
 
 def go_on_driving(books: Books) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from amends.engine.threads import Threads
 from amends.model import chunk
 from amends.model.machine import Machine
+from amends.stores.port import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,8 +101,8 @@ class Crew:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Whose runs it may drive: its sagas, and the chunks of their fan-outs."""
-        return (*self.sagas, *(name + chunk.NAME for name in self.sagas))
+        """Whose runs it may claim: its sagas', their fan-outs' chunks, and damaged ones, to set them aside."""
+        return (DAMAGED, *self.sagas, *(name + chunk.NAME for name in self.sagas))
 
     def _saga(self, name: str) -> Saga[..., Any]:
         root = name.removesuffix(chunk.NAME)

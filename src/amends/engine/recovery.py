@@ -133,10 +133,10 @@ class Recovery:
             return
         try:
             turns = await crew.store.journal(row.id)
+            mail = await crew.store.mail(row.id)
         except JournalDamaged as damaged:
             await self._quarantine(row, damaged)
             return
-        mail = await crew.store.mail(row.id)
         story = [list[Record](decode_turn(turn.body)) for turn in turns]
         machine = crew.machine(row)
         try:

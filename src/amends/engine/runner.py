@@ -12,7 +12,7 @@ from amends.engine import family, noloop, telemetry
 from amends.engine.crew import Seen
 from amends.engine.flight import Flight, Interrupted
 from amends.engine.papers import letter_row, outcome_of
-from amends.errors import IllegalFact, LeaseLost, StoreError
+from amends.errors import IllegalFact, JournalDamaged, LeaseLost, StoreError
 from amends.model import records
 from amends.model.records import CLOSED, DeadLettered, Decision, Fact, Record, encode_turn
 from amends.stores.port import Change, Mail, Turn, chain
@@ -67,6 +67,8 @@ class Runner:
     async def _fetch_mail(self) -> None:
         try:
             self.take_mail(await self._crew.store.mail(self.row.id))
+        except JournalDamaged as error:
+            self._stumble(error)  # whoever takes it up finds the same, and sets it aside
         except StoreError as error:
             log.warning("mail of run %s could not be read, it is tried again: %s", self.row.id, error)
         finally:

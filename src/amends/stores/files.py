@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amends.errors import StoreUnusable
+from amends.stores import sums
 from amends.stores.faults import explain
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def connect(path: Path, durability: Durability, busy: float) -> sqlite3.Connecti
 
 
 def _raw(path: Path, busy: float) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
+    sums.teach(connection)
+    return connection
 
 
 def _set(path: Path, connection: sqlite3.Connection, durability: Durability, busy: float) -> None:

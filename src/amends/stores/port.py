@@ -151,6 +151,9 @@ class LetterQuery(msgspec.Struct, frozen=True):
     offset: int = 0
 
 
+DAMAGED = "(damaged)"
+"""Stands for the saga of a run whose row was found damaged: whoever claims it sets it aside."""
+
 Durability: TypeAlias = Literal["full", "relaxed"]
 
 
@@ -198,7 +201,7 @@ class Store(Protocol):
         ...
 
     async def mail(self, run_id: str) -> list[Mail]:
-        """The mail that waits for a run, in the order of posting."""
+        """The mail that waits for a run, in the order of posting; raises `JournalDamaged` when it is not as it was posted."""
         ...
 
     async def mailed(self) -> list[str]:
@@ -215,7 +218,7 @@ class Store(Protocol):
         ...
 
     async def run(self, run_id: str) -> Run | None:
-        """A run's row, or None."""
+        """A run's row, or None; raises `JournalDamaged` when it is not as it was written."""
         ...
 
     async def journal(self, run_id: str) -> list[Turn]:
@@ -223,7 +226,7 @@ class Store(Protocol):
         ...
 
     async def runs(self, query: RunQuery) -> list[Run]:
-        """The rows that match."""
+        """The rows that match; one that is not as it was written is shown as one that needs a person, without an outcome."""
         ...
 
     async def letters(self, query: LetterQuery) -> list[Letter]:
@@ -238,7 +241,8 @@ def chain(before: bytes, body: bytes) -> bytes:
 
 def seal(run: Run) -> bytes:
     """Where a run's chain of checksums begins: it covers what never changes in the run's row."""
-    return chain(b"", b"\0".join((run.id.encode(), run.saga.encode(), (run.parent or "").encode(), run.seed, run.input)))
+    owner = () if run.parent is None else (run.parent.encode(),)
+    return chain(b"", b"\0".join((run.id.encode(), run.saga.encode(), run.seed, run.input, *owner)))
 
 
 def verified(run: Run, turns: list[Turn]) -> list[Turn]:

@@ -32,6 +32,8 @@ WHERE owners.id IS NOT NULL AND owners.id != :me AND owners.id NOT IN (SELECT id
 _DUE = "SELECT next_at, no, epoch, owner FROM runs WHERE owner IS NULL AND saga = ? AND next_at <= ? ORDER BY next_at LIMIT ?"
 _LEFT = "SELECT next_at, no, epoch, owner FROM runs WHERE owner = ? AND saga IN ({}) LIMIT ?"
 _TAKE = "UPDATE runs SET owner = ?, epoch = epoch + 1 WHERE no = ? AND epoch = ? AND owner IS ? RETURNING "
+# An id that is no text any more gets the text that is shown for it, so that there is something to call it by.
+_NAME = "UPDATE runs SET id = ?1 WHERE no = ?2 AND id != ?1"
 _REAP = "DELETE FROM workers WHERE id = ? AND NOT EXISTS (SELECT 1 FROM runs WHERE owner = workers.id)"
 
 
@@ -64,7 +66,10 @@ class Roster:
         rows: list[Any] = []
         free, idle = self._look(db, sagas, now, limit)
         for _, no, epoch, owner in free:
-            rows += db.execute(_TAKE + columns, (self.worker, no, epoch, owner)).fetchall()
+            taken = db.execute(_TAKE + columns, (self.worker, no, epoch, owner)).fetchall()
+            for row in taken:
+                db.execute(_NAME, (row[0], no))
+            rows += taken
         for worker in idle:
             db.execute(_REAP, (worker,))
         return rows

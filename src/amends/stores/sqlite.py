@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from amends.errors import EngineClosed, JournalDamaged, LeaseLost, LetterSettled, RunClosed, StoreError, UnknownRun
-from amends.model.records import CLOSED
-from amends.stores import files
+from amends.model.records import CLOSED, OPEN
+from amends.stores import files, sums
 from amends.stores.faults import explain
-from amends.stores.port import Act, Change, Letter, LetterQuery, Mail, Run, RunQuery, Turn, verified
+from amends.stores.port import DAMAGED, Act, Change, Letter, LetterQuery, Mail, Run, RunQuery, Turn, verified
 from amends.stores.roster import Roster
 from amends.stores.writer import Writer
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _RUN = "id, saga, input, seed, created_at, state, owner, epoch, next_at, outcome, closed_at, parent"
-_CREATE = f"INSERT INTO runs ({_RUN}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"
+_CREATE = f"INSERT INTO runs ({_RUN}, sum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"
 _LETTER = (
     "SELECT runs.id, letters.no, runs.saga, kind, step, error, opened_at, body, acted, by, note, acted_at "
     "FROM letters JOIN runs ON runs.no = letters.run"
@@ -37,7 +37,8 @@ _LETTER_COLUMNS = ("no", "kind", "step", "error", "opened_at", "body", "acted", 
 _FREE = (
     "WITH RECURSIVE nested (id) AS (SELECT id FROM runs WHERE parent = ?1"
     " UNION ALL SELECT runs.id FROM runs JOIN nested ON runs.parent = nested.id)"
-    " UPDATE runs SET state = 'completed', closed_at = ?2, next_at = NULL, owner = NULL, epoch = epoch + 1"
+    " UPDATE runs SET state = ?3, closed_at = ?2, next_at = NULL, owner = NULL, epoch = epoch + 1,"
+    f" sum = {sums.SUM.format(state='?3', outcome='outcome')}"
     " WHERE state = 'held' AND id IN nested"
 )
 _ADDRESS = "SELECT no, state, owner FROM runs WHERE id = ?"
@@ -46,7 +47,8 @@ _APPEND = (
     " AND ? = 1 + (SELECT coalesce(max(seq), 0) FROM turns WHERE run = runs.no)"
 )
 _UPDATE = (
-    "UPDATE runs SET state = ?, next_at = ?, outcome = ?, closed_at = ?, owner = ? WHERE id = ? AND epoch = ? AND owner = ?"
+    "UPDATE runs SET state = ?1, next_at = ?2, outcome = ?3, closed_at = ?4, owner = ?5,"
+    f" sum = {sums.SUM.format(state='?1', outcome='?3')} WHERE id = ?6 AND epoch = ?7 AND owner = ?8"
 )
 _COUNT = (
     "INSERT INTO ends SELECT no, (SELECT coalesce(max(seq), 0) FROM turns WHERE run = runs.no) FROM runs WHERE id = ?"
@@ -75,6 +77,7 @@ class SQLiteStore:
         self._writer = Writer(writing, beat=self._roster.beat, every=self._roster.every, explain=self._explain)
         try:
             await self._write(self._roster.beat)
+            await self._write(_set_aside)
         except BaseException:  # it is not open then, and the error goes on its way
             await self._end(self._writer)
             raise
@@ -112,7 +115,7 @@ class SQLiteStore:
         """See `Store.create`."""
 
         def job(db: sqlite3.Connection) -> Run:
-            added = db.execute(_CREATE, msgspec.structs.astuple(run))
+            added = db.execute(_CREATE, _row_of(run))
             if not added.rowcount:
                 return _known(_run(db, run.id))
             if first is not None:
@@ -151,9 +154,9 @@ class SQLiteStore:
         for number in change.mail:
             db.execute("DELETE FROM mail WHERE no = ?", (number,))
         if change.frees:
-            db.execute(_FREE, (change.run_id, change.closed_at))
+            db.execute(_FREE, (change.run_id, change.closed_at, "completed"))
         for run in change.starts:
-            db.execute(_CREATE, msgspec.structs.astuple(run))
+            db.execute(_CREATE, _row_of(run))
         for run_id, body in change.posts:
             row = db.execute(_ADDRESS, (run_id,)).fetchone()
             if row is not None and row[1] not in CLOSED:
@@ -187,8 +190,9 @@ class SQLiteStore:
 
     async def mail(self, run_id: str) -> list[Mail]:
         """See `Store.mail`."""
-        query = "SELECT mail.no, runs.id, body FROM mail JOIN runs ON runs.no = run WHERE runs.id = ? ORDER BY mail.no"
-        return await self._read(lambda db: [Mail(*row) for row in db.execute(query, (run_id,))])
+        columns = "mail.no, runs.id, body, mail.sum"
+        query = f"SELECT {columns} FROM mail JOIN runs ON runs.no = run WHERE runs.id = ? ORDER BY mail.no"
+        return await self._read(lambda db: [_opened(*row) for row in db.execute(query, (run_id,))])
 
     async def mailed(self) -> list[str]:
         """See `Store.mailed`."""
@@ -210,7 +214,7 @@ class SQLiteStore:
     async def journal(self, run_id: str) -> list[Turn]:
         """See `Store.journal`."""
         # The row is read first: turns may be added meanwhile, and more than the row knows of is right.
-        row_of = f"SELECT coalesce(length, 0), no, {_RUN} FROM runs LEFT JOIN ends ON run = no WHERE id = ?"
+        row_of = f"SELECT coalesce(length, 0), no, {sums.INTACT}, {_RUN} FROM runs LEFT JOIN ends ON run = no WHERE id = ?"
         turns_of = "SELECT seq, body, sum FROM turns WHERE run = ? ORDER BY seq"
 
         def read(db: sqlite3.Connection) -> list[Turn]:
@@ -218,8 +222,10 @@ class SQLiteStore:
             if row is None:
                 raise UnknownRun(f"there is no run {run_id!r} in {self._path}.")
             turns = [Turn(*turn) for turn in db.execute(turns_of, row[1:2])]
+            if not row[2]:
+                raise _damaged(run_id)
             try:
-                verified(Run(*row[2:]), turns)
+                verified(Run(*row[3:]), turns)
             except (TypeError, AttributeError) as error:  # a flipped bit can make text of bytes
                 raise JournalDamaged(f"the journal of run {run_id!r} holds a value of another type: {error}") from error
             if len(turns) < row[0]:
@@ -242,8 +248,8 @@ class SQLiteStore:
             if wanted:
                 where.append(f"{column} IN ({','.join('?' * len(wanted))})")
                 values += wanted
-        sql = f"SELECT {_RUN} FROM runs WHERE {' AND '.join(where)} ORDER BY no DESC LIMIT ? OFFSET ?"
-        return await self._read(lambda db: [Run(*row) for row in db.execute(sql, (*values, query.limit, query.offset))])
+        sql = f"SELECT {sums.INTACT}, {_RUN} FROM runs WHERE {' AND '.join(where)} ORDER BY no DESC LIMIT ? OFFSET ?"
+        return await self._read(lambda db: [_shown(*row) for row in db.execute(sql, (*values, query.limit, query.offset))])
 
     async def letters(self, query: LetterQuery) -> list[Letter]:
         """See `Store.letters`."""
@@ -279,16 +285,55 @@ class SQLiteStore:
 
 
 def _run(db: sqlite3.Connection, run_id: str) -> Run | None:
-    row = db.execute(f"SELECT {_RUN} FROM runs WHERE id = ?", (run_id,)).fetchone()
-    return None if row is None else Run(*row)
+    row = db.execute(f"SELECT {sums.INTACT}, {_RUN} FROM runs WHERE id = ?", (run_id,)).fetchone()
+    if row is not None and not row[0]:
+        raise _damaged(run_id)
+    return None if row is None else Run(*row[1:])
+
+
+def _set_aside(db: sqlite3.Connection) -> None:
+    """Let open runs whose rows are damaged be claimed by whoever looks: their own saga's name may be what was changed."""
+    marks = ",".join("?" * len(OPEN))
+    sql = f"UPDATE runs SET saga = ?, owner = NULL, next_at = 0 WHERE state IN ({marks}) AND saga != ? AND NOT {sums.INTACT}"
+    db.execute(sql, (DAMAGED, *OPEN, DAMAGED))
+
+
+def _shown(intact: int, *row: Any) -> Run:
+    """A row as it is listed: what a damaged one says of its state cannot be believed."""
+    run = Run(*row)
+    return run if intact else msgspec.structs.replace(run, state="needs_attention", outcome=None)
+
+
+def _damaged(run_id: str) -> JournalDamaged:
+    return JournalDamaged(
+        f"the row of run {run_id!r} is not what was written: its checksum does not match. "
+        "Restore the file from a backup; other runs are not affected."
+    )
+
+
+def _row_of(run: Run) -> tuple[Any, ...]:
+    parent = None if run.parent is None else run.parent.encode()
+    return (
+        *msgspec.structs.astuple(run),
+        sums.row_sum(run.id.encode(), run.saga.encode(), parent, run.state.encode(), run.outcome),
+    )
 
 
 def _deliver(db: sqlite3.Connection, address: tuple[int, str, str | None], body: bytes) -> None:
     """Leave mail for a run, and let it be claimed at once when nobody drives it."""
     no, _, owner = address
-    db.execute("INSERT INTO mail (run, body) VALUES (?,?)", (no, body))
+    db.execute("INSERT INTO mail (run, body, sum) VALUES (?,?,?)", (no, body, sums.row_sum(body)))
     if owner is None:
         db.execute("UPDATE runs SET next_at = 0 WHERE no = ?", (no,))
+
+
+def _opened(no: int, run_id: str, body: bytes, total: bytes) -> Mail:
+    if not isinstance(body, bytes) or sums.row_sum(body) != total:
+        raise JournalDamaged(
+            f"message {no} to run {run_id!r} is not what was posted: its checksum does not match. "
+            "Restore the file from a backup; other runs are not affected."
+        )
+    return Mail(no, run_id, body)
 
 
 def _known(run: Run | None) -> Run:

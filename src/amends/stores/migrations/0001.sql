@@ -21,7 +21,8 @@ CREATE TABLE runs (
     next_at REAL,
     outcome BLOB,
     closed_at REAL,
-    parent TEXT
+    parent TEXT,
+    sum BLOB
 );
 CREATE INDEX runs_nested ON runs (parent) WHERE parent IS NOT NULL;
 CREATE INDEX runs_due ON runs (saga, next_at) WHERE owner IS NULL AND next_at IS NOT NULL;
@@ -61,6 +62,7 @@ CREATE INDEX letters_open ON letters (opened_at) WHERE acted IS NULL;
 CREATE TABLE mail (
     no INTEGER PRIMARY KEY AUTOINCREMENT,
     run INTEGER NOT NULL REFERENCES runs (no),
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    sum BLOB NOT NULL
 );
 CREATE INDEX mail_by_run ON mail (run);

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from amends.errors import AmendsError
-from amends.stores import files
+from amends.stores import files, sums
 from amends.stores.lease import Watch
 from amends.stores.roster import Roster
 from amends.stores.sqlite import SQLiteStore
@@ -27,6 +27,7 @@ class InSQLite:
 
     def __init__(self) -> None:
         self._database = sqlite3.connect(":memory:", isolation_level=None)
+        sums.teach(self._database)
         _template().backup(self._database)
         self._alive: set[str] = set()
 
