@@ -202,7 +202,8 @@ def _released(row: Run, letter: Letter | None = None) -> Change:
     """The change that parks a run for a person."""
     outcome = row.outcome
     if letter is not None:
-        outcome = msgspec.json.encode(papers.OutcomePaper(letters=(letter.id,)))
+        known = papers.read_outcome(row.outcome)
+        outcome = msgspec.json.encode(msgspec.structs.replace(known, letters=(letter.id,)))
     return Change(
         row.id,
         row.epoch,

@@ -43,6 +43,7 @@ class Runner:
         self._seq = seq
         self._sum = total
         self._state: records.State = row.state
+        self.returned = machine.returned is not None
         self._inbox: list[tuple[Fact, int | None]] = []
         self._ahead = 0.0
         self._flights: dict[int, Flight] = {}
@@ -141,16 +142,15 @@ class Runner:
             entry = Turn(self._seq + 1, body, chain(self._sum, body))
         state = self.machine.state
         closed = state in CLOSED
-        outcome = outcome_of(self.machine) if closed or state == "needs_attention" else None
         change = Change(
             self.row.id,
             self.row.epoch,
             entry,
             state,
-            outcome=outcome,
+            outcome=self._outcome(state),
             closed_at=self._crew.now() if closed else None,
             release=closed,
-            touched=closed or state != self._state or state == "needs_attention",
+            touched=closed or state != self._state or state == "needs_attention" or self._returns,
             letters=tuple(
                 letter_row(self.machine, decision, self._crew.now())
                 for decision in decisions
@@ -160,6 +160,17 @@ class Runner:
         )
         self._committing = True
         self._crew.store.commit(change).add_done_callback(lambda done: self._committed(done, entry, turn, decisions))
+
+    @property
+    def _returns(self) -> bool:
+        """Whether the body has returned in the turn at hand."""
+        return self.machine.returned is not None and not self.returned
+
+    def _outcome(self, state: records.State) -> bytes | None:
+        """What the row says for others to read, if there is something to say yet."""
+        if state in CLOSED or state == "needs_attention" or self.machine.returned is not None:
+            return outcome_of(self.machine)
+        return None
 
     def _committed(
         self, done: asyncio.Future[None], entry: Turn | None, turn: list[Record], decisions: list[Decision]
@@ -177,7 +188,8 @@ class Runner:
 
     def _after(self, turn: list[Record], decisions: list[Decision]) -> None:
         telemetry.report(self.machine, turn)
-        self._state = self.machine.state
+        self._state, news = self.machine.state, self._returns
+        self.returned = self.returned or news
         if self._state in CLOSED:
             self._leave()
         elif not self._crew.pausing:
@@ -185,7 +197,7 @@ class Runner:
                 self._perform(decision)
             if self.machine.stalled is False and any(isinstance(record, records.Retried) for record in turn):
                 self.look_for_mail()
-        if self._state in CLOSED or self._state == "needs_attention":
+        if self._state in CLOSED or self._state == "needs_attention" or news:
             self._crew.announce(self.row.id, Seen(self._state, outcome_of(self.machine), self.machine.live_cause))
         self._schedule()
         self._rest()
@@ -202,7 +214,7 @@ class Runner:
                 self._fly(pos, "undo", attempt)
             case records.StopWanted(pos=pos):
                 if pos in self._flights:
-                    self._flights[pos].interrupt(Interrupted("the run rolls back"))
+                    self._flights[pos].interrupt(Interrupted("its branch lost a join, or the run rolls back"))
             case _:
                 pass  # timers are read off the machine; the rest is for the record
 
@@ -230,7 +242,7 @@ class Runner:
         """Set the alarm for the next timer; leave memory when nothing is in flight and there is nothing to do for long."""
         if self._gone or self._committing or self._inbox or self._crew.pausing:
             return
-        due = min(self.machine.timers.values(), default=None) if not self.machine.stalled else None
+        due = self.machine.timers.next_due if not self.machine.stalled else None
         wait = None if due is None else max(0.0, due - self._now())
         if self.at_rest and (wait is None or wait > PARK_AFTER):
             self._park(None if due is None else due - self._ahead)
@@ -241,9 +253,8 @@ class Runner:
 
     def _ring(self) -> None:
         now = self._now()
-        for pos, until in sorted(self.machine.timers.items(), key=lambda timer: timer[1]):
-            if until <= now and not any(isinstance(fact, records.TimeUp) and fact.pos == pos for fact, _ in self._inbox):
-                self.tell(records.TimeUp(now, pos))
+        for pos in self.machine.timers.ring(now):
+            self.tell(records.TimeUp(now, pos))
         self._rest()
 
     def _park(self, until: float | None) -> None:
@@ -253,7 +264,7 @@ class Runner:
             None,
             self._state,
             next_at=until,
-            outcome=outcome_of(self.machine) if self._state == "needs_attention" else None,
+            outcome=self._outcome(self._state),
             release=True,
             seen_mail=max(self._seen_mail, default=0),
         )

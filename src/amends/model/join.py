@@ -170,7 +170,8 @@ class Count:
 class Join(Ask[R_co]):
     """Several things to await at once, and the rule that says when that is over. Made by `all_of` and its sisters.
 
-    `answer` makes the join's own end of what came; `seconds` is the time that it may take.
+    `answer` makes the join's own end of what came; `seconds` is the time that it may take. `depth` says how many joins
+    are inside one another here, and `size` how many positions all of it takes.
     """
 
     verb: str
@@ -178,12 +179,9 @@ class Join(Ask[R_co]):
     rule: Rule
     answer: Callable[[Count, Verdict], End]
     losers: Losers
-    seconds: float | None = None
-
-    @property
-    def depth(self) -> int:
-        """How many joins are inside one another here."""
-        return 1 + max(branch.depth if isinstance(branch, Join) else 0 for branch in self.branches)
+    seconds: float | None
+    depth: int
+    size: int
 
     def __repr__(self) -> str:
         return f"{self.verb}({', '.join(map(repr, self.branches[:5]))}{', …' if len(self.branches) > 5 else ''})"

@@ -28,9 +28,13 @@ if TYPE_CHECKING:
     from amends.model.driving import Ask
     from amends.model.join import End, Losers
     from amends.model.saga import Saga
+    from amends.model.slate import Timers
 
 RUN = 0
 """The position of the run itself: its deadline, and letters that are about no step."""
+
+STRICTNESS: dict[Losers, int] = {"keep": 0, "cancel": 1, "undo": 2}
+"""How much of a loser each policy takes away."""
 
 
 class Machine:
@@ -79,7 +83,7 @@ class Machine:
         return self._stalled is not None
 
     @property
-    def timers(self) -> dict[int, float]:
+    def timers(self) -> Timers:
         """When which position wants to be told `TimeUp`."""
         return self._slate.timers
 
@@ -87,6 +91,11 @@ class Machine:
     def waits(self) -> Ask[Any] | None:
         """What the body waits for."""
         return self._waiting.ask
+
+    @property
+    def returned(self) -> bytes | None:
+        """The saga's value, once its body has returned: the run may still wait for what its losers do."""
+        return self._returned
 
     @property
     def now(self) -> float:
@@ -226,6 +235,8 @@ class Machine:
         self._waiting.drop()
         self.timers.pop(RUN, None)
         self._go_on()
+        if self.ended is None:
+            self._slate.out.append(records.Returned(Raw(self._returned)))
 
     def _describe(self, error: BaseException) -> Failure:
         """The original failure: of a step that was given up, the step's own error."""
@@ -256,8 +267,10 @@ class Machine:
             self._arm(effect)
 
     def _lose(self, effect: Effect, losers: Losers) -> None:
-        """The branch of an effect has lost."""
-        effect.stands = losers != "undo"
+        """The branch of an effect has lost; a join around that may be stricter than the join itself, and never milder."""
+        if effect.lost is not None and STRICTNESS[losers] <= STRICTNESS[effect.lost]:
+            return
+        effect.lost = losers
         if losers == "keep":
             return
         if effect.busy:

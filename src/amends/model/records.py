@@ -215,7 +215,7 @@ class RetryWanted(Decision, frozen=True):
 
 
 class StopWanted(Decision, frozen=True):
-    """Interrupt the attempt of this step that is in flight; the run is rolling back."""
+    """Interrupt the attempt of this step that is in flight: its branch has lost, or the run rolls back."""
 
     pos: int
 
@@ -284,6 +284,12 @@ class Unreadable(Decision, frozen=True):
     why: str
 
 
+class Returned(Decision, frozen=True):
+    """The saga's body has returned its value; what its losers do is still open, so the run is too."""
+
+    result: Raw
+
+
 class RollbackBegan(Decision, frozen=True):
     """From here on the run only goes back."""
 
@@ -337,6 +343,7 @@ AnyDecision: TypeAlias = (
     | JoinWanted
     | JoinDecided
     | Unreadable
+    | Returned
     | RollbackBegan
     | DeadLettered
     | Ended
