@@ -34,7 +34,7 @@ class SlowStore(MemoryStore):
     def intents(self) -> set[tuple[type[r.Record], int]]:
         """What the journal holds of things that are wanted, by kind and position."""
         turns = [turn for run in self.shelf.turns.values() for turn in run]
-        found = [record for turn in turns for record in r.decode_turn(turn.body)]
+        found = [record for turn in turns for record in turns.decode_turn(turn.body)]
         kinds = (r.StepWanted, r.RetryWanted, r.CheckWanted, r.UndoWanted, r.RollbackBegan)
         return {(type(record), getattr(record, "pos", 0)) for record in found if isinstance(record, kinds)}
 

@@ -24,7 +24,7 @@ def legal(machine: Machine) -> list[Any]:
     makers: list[Any] = [lambda at: r.Told(at, "Approval", r.Raw(b'{"by":"ann","ok":true}'), "ann")]
     makers.append(lambda at: r.Cancelled(at, "ann", ""))
     makers += [lambda at, pos=pos: r.TimeUp(at, pos) for pos in machine.timers]
-    for effect in machine.in_flight():
+    for effect in machine.effects.in_flight():
         pos = effect.pos
         raw = r.Raw(RESULTS.get(effect.step.name, b'"x"'))
         error = r.Failure("Down", "")
@@ -62,7 +62,7 @@ def holds(world: World) -> None:
     ends = [record for record in flat if isinstance(record, r.Ended)]
     assert len(ends) <= 1
     if ends:
-        assert machine.state in CLOSED and not machine.letters and not machine.in_flight()
+        assert machine.state in CLOSED and not machine.letters and not machine.effects.in_flight()
         for effect in machine.effects.values():
             assert effect.phase not in BUSY and effect.phase is not Phase.LETTER
             if machine.state == "compensated":
@@ -127,7 +127,7 @@ def test_every_run_comes_to_an_end(data: st.DataObject) -> None:
         machine = world.machine
         if machine.ended is not None:
             break
-        flying = machine.in_flight()
+        flying = machine.effects.in_flight()
         if flying:
             pos, phase = flying[0].pos, flying[0].phase
             raw = r.Raw(RESULTS.get(flying[0].step.name, b'"x"'))

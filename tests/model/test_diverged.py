@@ -100,7 +100,7 @@ def test_a_renamed_step_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_same_work_in_other_words_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [effect.step.name for effect in replayed(half_way(), same, monkeypatch).machine.in_flight()] == ["charge"]
+    assert [effect.step.name for effect in replayed(half_way(), same, monkeypatch).machine.effects.in_flight()] == ["charge"]
 
 
 async def leaves_sooner(sku: str, card: str) -> str:

@@ -152,7 +152,7 @@ def test_a_doubt_in_a_caught_failure_is_not_forgotten() -> None:
     doubtful(world)
     world.undo_broke(1, again=False)
     assert world.machine.letters
-    assert world.done(2, "b-other") == []
+    assert names(world.done(2, "b-other")) == ["Returned"]
     assert world.machine.state == "needs_attention"
     (ended,) = world.tell(r.Resolved(world.now, 1, "ann", "cancelled by phone"))
     assert isinstance(ended, r.Ended) and ended.state == "completed"

@@ -32,6 +32,8 @@ class Driver(Protocol):
     """Drives one run of this process."""
 
     row: Run
+    returned: bool
+    """Whether the saga's value is durable; the run may still wait for what its losers do."""
 
     @property
     def at_rest(self) -> bool:
@@ -114,7 +116,7 @@ class Crew:
         self.wake.set()
 
     def watch(self, run_id: str) -> asyncio.Future[Seen]:
-        """A future that is done when the run, driven here, closes or needs a person."""
+        """A future that is done when the run, driven here, has its value, closes or needs a person."""
         future: asyncio.Future[Seen] = self.loop.create_future()
         self._watchers.setdefault(run_id, []).append(future)
         return future

@@ -29,7 +29,7 @@ STOP_GRACE = 5.0
 
 
 class Interrupted(Exception):
-    """The call was interrupted because its run rolls back."""
+    """The call was interrupted: its branch lost a join, or its run rolls back."""
 
 
 class Flight:
@@ -51,17 +51,24 @@ class Flight:
         self._attempt = attempt
         self._land = land
         self._landed = False
+        self._called = False
         self._why: Exception | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._task = crew.loop.create_task(self._fly())
 
     def interrupt(self, why: Exception) -> None:
-        """Cancel the call; if it does not end within the grace, it is left alone and is in doubt."""
+        """Cancel the call; if it does not end within the grace, it is left alone and is in doubt.
+
+        A call that was still waiting for its turn was never made, so it has failed, for certain without effect.
+        """
         if self._landed or self._why is not None:
             return
         self._why = why
         self._task.cancel()
-        self._set_alarm(STOP_GRACE, partial(self._ended, None, why))
+        if self._called:
+            self._set_alarm(STOP_GRACE, partial(self._ended, None, why))
+        else:
+            self._ended(None, why)
 
     def drop(self) -> None:
         """Cancel the call and tell nobody: the process pauses, or the run belongs to another worker."""
@@ -89,6 +96,7 @@ class Flight:
             deadline = self._crew.now() + limit
             self._set_alarm(limit, partial(self.interrupt, TimeoutError(f"no answer within {limit:g} seconds")))
         self._announce(given, deadline)
+        self._called = True
         if inspect.iscoroutinefunction(call.func):
             return await call()
         return await self._crew.threads.run(call)
@@ -139,7 +147,8 @@ class Flight:
         at, pos, options = self._crew.now(), self.effect.pos, self.effect.step.options
         failure: Failure = failure_of(error)
         if self._kind == "step":
-            lost = isinstance(error, (Interrupted, asyncio.CancelledError)) or options.leaves_doubt(error)
+            stopped = isinstance(error, (Interrupted, asyncio.CancelledError))
+            lost = options.leaves_doubt(error) or (stopped and self._called)
             again = outcome is None and options.retry.again(error, lost=lost)
             return records.StepBroke(at, pos, self._attempt, failure, outcome or ("in_doubt" if lost else "failed"), again)
         companion = self.effect.step.undoing if self._kind == "undo" else self.effect.step.checking

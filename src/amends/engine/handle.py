@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from amends.engine.papers import read_outcome
+from amends.engine.papers import OutcomePaper, read_outcome
 from amends.errors import Compensated, NeedsAttention, UnknownRun
 from amends.model.codec import shape_of
 from amends.model.records import CLOSED, Failure, Kept, State
@@ -40,7 +40,6 @@ class Handle(Generic[R_co]):
         self.id = run_id
         self._crew = crew
         self._cause: BaseException | None = None
-        self._saga = ""
 
     def __repr__(self) -> str:
         return f"<run {self.id}>"
@@ -59,40 +58,47 @@ class Handle(Generic[R_co]):
         Raises:
             UnknownRun: there is no such run.
         """
+        saga, state, paper = await self._wait(for_value=False)
+        value = self._value(saga, paper) if state == "completed" else None
+        return Outcome(self.id, state, value, paper.cause, paper.kept, paper.letters)
+
+    async def _wait(self, *, for_value: bool) -> tuple[str, State, OutcomePaper]:
+        """The run's saga, state and outcome, once it is closed or needs a person, or has its value if that is enough."""
         pause = LOOK_FIRST
         while True:
-            if self.id in self._crew.runners:
+            runner = self._crew.runners.get(self.id)
+            if runner is not None and not (for_value and runner.returned):
                 seen = await self._watch()
-                if seen is not None:
+                if seen is not None and (found := _there(seen.state, seen.outcome, for_value)):
                     self._cause = seen.cause
-                    return self._read(self._saga, seen.state, seen.outcome)
+                    return runner.row.saga, seen.state, found
             row = await self._row()
-            if row.state in CLOSED or row.state == "needs_attention":
-                return self._read(row.saga, row.state, row.outcome)
+            if found := _there(row.state, row.outcome, for_value):
+                return row.saga, row.state, found
             await asyncio.sleep(pause)
             pause = min(LOOK_MOST, pause * 2)
 
     async def _watch(self) -> Seen | None:
         """Wait for a run that is driven here; None when that may have changed."""
         watch = self._crew.watch(self.id)
-        self._saga = self._crew.runners[self.id].row.saga
         done, _ = await asyncio.wait([watch], timeout=LOOK_MOST)
         return watch.result() if done else None
 
     async def result(self) -> R_co:
-        """Wait for the end, and return the saga's value.
+        """Wait for the saga's value, and return it: as soon as it is durable, though the run closes only when what its
+        losers do is at an end (which `outcome` waits for).
 
         Raises:
-            Compensated: the run was rolled back, or a named person abandoned what was left; `kept` lists what stayed.
-            NeedsAttention: a person has to decide.
+            Compensated: the run was rolled back; `kept` lists what stayed.
+            NeedsAttention: a person has to decide before there is a value.
             UnknownRun: there is no such run.
         """
-        outcome = await self.outcome()
-        if outcome.state == "completed":
-            return outcome.value  # type: ignore[return-value]
-        if outcome.state == "needs_attention":
-            raise NeedsAttention(self.id, outcome.letters, outcome.cause) from self._cause
-        raise Compensated(self.id, outcome.cause or "an abandoned effect", outcome.kept) from self._cause
+        saga, state, paper = await self._wait(for_value=True)
+        if paper.returned or state == "completed":
+            return self._value(saga, paper)
+        if state == "needs_attention":
+            raise NeedsAttention(self.id, paper.letters, paper.cause) from self._cause
+        raise Compensated(self.id, paper.cause or "an abandoned effect", paper.kept) from self._cause
 
     async def _row(self) -> Run:
         row = await self._crew.store.run(self.id)
@@ -100,9 +106,14 @@ class Handle(Generic[R_co]):
             raise UnknownRun(f"there is no run {self.id!r} in this store. `amends ps` lists those that are there.")
         return row
 
-    def _read(self, saga_name: str, state: State, outcome: bytes | None) -> Outcome[R_co]:
-        paper = read_outcome(outcome)
+    def _value(self, saga_name: str, paper: OutcomePaper) -> R_co:
         saga = self._crew.sagas.get(saga_name)
-        shape = shape_of(Any) if saga is None else saga.signature.result
-        value = shape.decode(paper.result) if state == "completed" else None
-        return Outcome(self.id, state, value, paper.cause, paper.kept, paper.letters)
+        value: R_co = (shape_of(Any) if saga is None else saga.signature.result).decode(paper.result)
+        return value
+
+
+def _there(state: State, outcome: bytes | None, for_value: bool) -> OutcomePaper | None:
+    """What is written about a run, if that is what somebody waits for."""
+    paper = read_outcome(outcome)
+    over = state in CLOSED or state == "needs_attention" or (for_value and paper.returned)
+    return paper if over else None

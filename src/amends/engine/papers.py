@@ -28,9 +28,10 @@ ACTS: dict[str, tuple[str, ...]] = {
 
 
 class OutcomePaper(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a run stands or ended, as it is kept in the run's row."""
+    """How a run stands or ended, as it is kept in the run's row. `returned`: its body did, so `result` will not change."""
 
     result: Raw = NULL
+    returned: bool = False
     cause: Failure | None = None
     kept: tuple[Kept, ...] = ()
     letters: tuple[str, ...] = ()
@@ -49,11 +50,12 @@ class LetterPaper(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def outcome_of(machine: Machine) -> bytes:
-    """The outcome of a run that ended or needs a person."""
+    """The outcome of a run that ended, needs a person, or has its value while its losers are still open."""
     ended = machine.ended
     return _encoder.encode(
         OutcomePaper(
-            result=machine.value,
+            result=NULL if machine.returned is None else Raw(machine.returned),
+            returned=machine.returned is not None,
             cause=machine.cause,
             kept=ended.kept if ended else (),
             letters=machine.stuck,

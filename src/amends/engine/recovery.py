@@ -15,8 +15,9 @@ from amends.errors import Diverged, EngineClosed, JournalDamaged, LeaseLost, Not
 from amends.model import records
 from amends.model.failure import failure_of
 from amends.model.machine import RUN
-from amends.model.records import DeadLettered, Fact, LetterKind, Record, decode_fact, decode_turn, encode_turn
+from amends.model.records import DeadLettered, Fact, LetterKind, Record
 from amends.model.replay import replay
+from amends.model.turns import decode_fact, decode_turn, encode_turn
 from amends.stores.port import Change, LetterQuery, RunQuery, Turn, chain, seal
 
 if TYPE_CHECKING:
@@ -212,7 +213,8 @@ def _released(row: Run, letter: Letter | None = None) -> Change:
     """The change that parks a run for a person."""
     outcome = row.outcome
     if letter is not None:
-        outcome = msgspec.json.encode(papers.OutcomePaper(letters=(letter.id,)))
+        known = papers.read_outcome(row.outcome)
+        outcome = msgspec.json.encode(msgspec.structs.replace(known, letters=(letter.id,)))
     return Change(
         row.id,
         row.epoch,

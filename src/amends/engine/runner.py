@@ -13,8 +13,9 @@ from amends.engine.crew import Seen
 from amends.engine.flight import Flight, Interrupted
 from amends.engine.papers import letter_row, outcome_of
 from amends.errors import IllegalFact, JournalDamaged, LeaseLost, StoreError
-from amends.model import records
-from amends.model.records import CLOSED, DeadLettered, Decision, Fact, Record, encode_turn
+from amends.model import records, turns
+from amends.model.records import CLOSED, DeadLettered, Decision, Fact, Record
+from amends.model.turns import encode_turn
 from amends.stores.port import Change, Mail, Turn, chain
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Runner:
         self._seq = seq
         self._sum = total
         self._state: records.State = row.state
+        self.returned = machine.returned is not None
         self._inbox: list[tuple[Fact, int | None]] = []
         self._ahead = 0.0
         self._flights: dict[int, Flight] = {}
@@ -78,7 +80,7 @@ class Runner:
     def take_mail(self, letters: list[Mail]) -> None:
         """Turn mail into facts; a run that is parked for its code takes only what a person says about that."""
         for mail in letters:
-            fact = records.decode_fact(mail.body)
+            fact = turns.decode_fact(mail.body)
             if mail.no not in self._seen_mail and not (self.machine.stalled and not isinstance(fact, _LETTER_ACTS)):
                 self._seen_mail.add(mail.no)
                 self.tell(fact, mail.no)
@@ -89,7 +91,7 @@ class Runner:
 
     def settle_in(self) -> None:
         """Take up a run that was brought back by replay."""
-        if self.machine.in_flight() and not self.machine.stalled:
+        if self.machine.effects.in_flight() and not self.machine.stalled:
             self.tell(records.Recovered(self._now(), self._crew.worker))
         self._rest()
 
@@ -143,28 +145,38 @@ class Runner:
             entry = Turn(self._seq + 1, body, chain(self._sum, body))
         state = self.machine.state
         closed = state in CLOSED
-        outcome = outcome_of(self.machine) if closed or state in ("needs_attention", "held") else None
         change = Change(
             self.row.id,
             self.row.epoch,
             entry,
             state,
-            outcome=outcome,
+            outcome=self._outcome(state),
             closed_at=self._crew.now() if closed else None,
             release=closed,
-            touched=closed or state != self._state or state == "needs_attention",
+            touched=closed or state != self._state or state == "needs_attention" or self._returns,
             letters=tuple(
                 letter_row(self.machine, decision, self._crew.now())
                 for decision in decisions
                 if isinstance(decision, DeadLettered)
             ),
             mail=mail,
-            frees=closed and self.machine.has_nested,
+            frees=closed and self.machine.effects.has_nested(),
             starts=family.starts(self.row, self.machine, decisions, self._crew.now(), self._crew.worker, self._crew.slots()),
             posts=family.posts(self.row, self.machine, decisions, self._crew.now()),
         )
         self._committing = True
         self._crew.store.commit(change).add_done_callback(lambda done: self._committed(done, change, turn, decisions))
+
+    @property
+    def _returns(self) -> bool:
+        """Whether the body has returned in the turn at hand."""
+        return self.machine.returned is not None and not self.returned
+
+    def _outcome(self, state: records.State) -> bytes | None:
+        """What the row says for others to read, if there is something to say yet."""
+        if state in CLOSED or state == "needs_attention" or self.machine.returned is not None:
+            return outcome_of(self.machine)
+        return None
 
     def _committed(self, done: asyncio.Future[None], change: Change, turn: list[Record], decisions: list[Decision]) -> None:
         self._committing = False
@@ -187,7 +199,8 @@ class Runner:
 
     def _after(self, turn: list[Record], decisions: list[Decision]) -> None:
         telemetry.report(self.machine, turn)
-        self._state = self.machine.state
+        self._state, news = self.machine.state, self._returns
+        self.returned = self.returned or news
         if self._state in CLOSED:
             self._leave()
         elif not self._crew.pausing:
@@ -195,7 +208,7 @@ class Runner:
                 self._perform(decision)
             if self.machine.stalled is False and any(isinstance(record, records.Retried) for record in turn):
                 self.look_for_mail()
-        if self._state in CLOSED or self._state == "needs_attention":
+        if self._state in CLOSED or self._state == "needs_attention" or news:
             self._crew.announce(self.row.id, Seen(self._state, outcome_of(self.machine), self.machine.live_cause))
         self._schedule()
         self._rest()
@@ -212,7 +225,7 @@ class Runner:
                 self._fly(pos, "undo", attempt)
             case records.StopWanted(pos=pos):
                 if pos in self._flights:
-                    self._flights[pos].interrupt(Interrupted("the run rolls back"))
+                    self._flights[pos].interrupt(Interrupted("its branch lost a join, or the run rolls back"))
             case _:
                 pass  # timers are read off the machine; the rest is for the record
 
@@ -240,14 +253,14 @@ class Runner:
         """Set the alarm for the next timer; leave memory when nothing is in flight and there is nothing to do for long."""
         if self._gone or self._committing or self._inbox or self._crew.pausing:
             return
-        due = min(self.machine.timers.values(), default=None) if not self.machine.stalled else None
+        due = self.machine.timers.next_due if not self.machine.stalled else None
         wait = None if due is None else max(0.0, due - self._now())
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
         if not self.at_rest or (wait is not None and wait <= PARK_AFTER):
             self._alarm = None if wait is None else self._crew.loop.call_later(wait, self._ring)
-        elif self.machine.waits_for_runs and self._crew.slots() > 0:
+        elif self.machine.effects.waits_for_runs() and self._crew.slots() > 0:
             self._alarm = self._crew.loop.call_later(PARK_AFTER, self._give_room)  # a nested run may be done soon
         else:
             self._park(None if due is None else due - self._ahead)
@@ -255,14 +268,13 @@ class Runner:
     def _give_room(self) -> None:
         """Leave memory while nested runs go on."""
         if not self._gone and self.at_rest and not self._crew.pausing:
-            due = min(self.machine.timers.values(), default=None)
+            due = self.machine.timers.next_due
             self._park(None if due is None else due - self._ahead)
 
     def _ring(self) -> None:
         now = self._now()
-        for pos, until in sorted(self.machine.timers.items(), key=lambda timer: timer[1]):
-            if until <= now and not any(isinstance(fact, records.TimeUp) and fact.pos == pos for fact, _ in self._inbox):
-                self.tell(records.TimeUp(now, pos))
+        for pos in self.machine.timers.ring(now):
+            self.tell(records.TimeUp(now, pos))
         self._rest()
 
     def _park(self, until: float | None) -> None:
@@ -272,7 +284,7 @@ class Runner:
             None,
             self._state,
             next_at=until,
-            outcome=outcome_of(self.machine) if self._state in ("needs_attention", "held") else None,
+            outcome=self._outcome(self._state),
             release=True,
             seen_mail=max(self._seen_mail, default=0),
         )

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from amends.model.call import Target
+    from amends.model.join import Losers
     from amends.model.letters import Letters
 
 Retreat: TypeAlias = Literal["undo", "cancel"]
@@ -101,7 +102,7 @@ class Effect:
         self.retreat: Retreat | None = None
         self.written = False  # whether the body wants the result as it is written
         self.width: int | None = None  # how many of its stage may be undone at once
-        self.stands = False  # whether it may stay done though nobody waits for it: a loser that is not undone
+        self.lost: Losers | None = None  # what becomes of it, once its branch has lost
         self.attempt = 1
         self.tries = 1  # of the companion (check or undo) that is at work
         self.in_doubt = False
@@ -118,6 +119,11 @@ class Effect:
     def busy(self) -> bool:
         """Whether it will move on without a person."""
         return self.phase in BUSY
+
+    @property
+    def stands(self) -> bool:
+        """Whether it may stay done though nobody waits for it: it lost, and its join does not undo losers."""
+        return self.lost in ("keep", "cancel")
 
     def kept(self) -> tuple[Kept, ...]:
         """How the effect is listed when the run closes and it stays in the world."""
@@ -147,8 +153,8 @@ class Effect:
 
     def turn_back(self, retreat: Retreat = "undo") -> Iterator[Decision]:
         """It goes no further: interrupt a call, give up a pause, let a check or an undo come to its end."""
-        self.retreat = retreat
-        if self.phase is Phase.CALLING:
+        asked_before, self.retreat = self.retreat is not None, retreat
+        if self.phase is Phase.CALLING and not asked_before:
             yield StopWanted(self.pos)
         elif self.phase is Phase.PAUSING:
             self.until = None
@@ -219,7 +225,7 @@ class Effect:
         if not self.in_doubt:
             self.phase = Phase.FAILED
         elif self.retreat == "cancel":
-            self.phase, self.why_kept = Phase.LEFT, "cancelled with its branch; whether it took effect is not known"
+            self._leave()
         elif self.step.checking is not None:
             yield self._check()
         else:
@@ -239,7 +245,7 @@ class Effect:
             yield from self._call_again()
         elif self.step.tolerant and self.step.options.on_rollback == "undo":
             self.in_doubt = True  # the request may still be on its way: its key is cancelled before it arrives
-            yield from self.undo()
+            yield from self._cancel_by_key()
         else:
             self.phase = Phase.FAILED
 
@@ -269,7 +275,9 @@ class Effect:
 
     def _cancel_by_key(self, why: Failure | None = None) -> Iterator[Decision]:
         options = self.step.options
-        if options.on_rollback == "keep":
+        if self.retreat == "cancel":
+            self._leave()
+        elif options.on_rollback == "keep":
             self._keep("kept on purpose; whether it took effect is not known")
         elif options.no_undo is not None:
             self.phase = Phase.NOTHING_TO_UNDO
@@ -278,6 +286,13 @@ class Effect:
         else:
             self.phase = Phase.LETTER
             yield self._letters.write(self.pos, "in_doubt", why or self.error or CRASHED)
+
+    def _leave(self) -> None:
+        """Its branch was only interrupted: nobody asks, and nothing is undone unless the run rolls back."""
+        if self.step.options.no_undo is not None:
+            self.phase = Phase.NOTHING_TO_UNDO
+        else:
+            self.phase, self.why_kept = Phase.LEFT, "cancelled with its branch; whether it took effect is not known"
 
     # ── the undo ────────────────────────────────────────────────────────────────────────────────
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from amends.model.child import Child
-from amends.model.effect import IN_FLIGHT, IN_ITS_OWN_RUN, Phase
+from amends.model.effect import IN_FLIGHT, IN_ITS_OWN_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,53 +18,58 @@ if TYPE_CHECKING:
     from amends.model.slate import Slate
 
 
-class Effects:
+STRICTNESS: dict[Losers, int] = {"keep": 0, "cancel": 1, "undo": 2}
+"""How much of a loser each policy takes away."""
+
+
+class Effects(Mapping[int, "Effect"]):
     """The effects of a run by position. `going_back` is set when the run rolls back, for good."""
 
     def __init__(self, slate: Slate) -> None:
-        self.by_pos: dict[int, Effect] = {}
+        self._by_pos: dict[int, Effect] = {}
         self.going_back = False
         self._slate = slate
         self._busy: set[int] = set()
         self._to_undo: list[Effect] = []
         self._undoing: int | None = None
 
-    def __iter__(self) -> Iterator[Effect]:
-        return iter(self.by_pos.values())
+    def __getitem__(self, pos: int) -> Effect:
+        return self._by_pos[pos]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._by_pos)
+
+    def __len__(self) -> int:
+        return len(self._by_pos)
 
     @property
     def busy(self) -> bool:
         """Whether one of them moves on without a person."""
         return bool(self._busy)
 
-    @property
-    def abandoned(self) -> bool:
-        """Whether a person left one of them in the world."""
-        return any(effect.phase is Phase.ABANDONED for effect in self)
-
     def kept(self) -> tuple[Kept, ...]:
         """Those that stay in the world on purpose, or by a person's word."""
-        return tuple(kept for effect in self for kept in effect.kept())
+        return tuple(kept for effect in self.values() for kept in effect.kept())
 
     def stuck(self) -> tuple[str, ...]:
         """The dead letters of child runs that hold this run up."""
-        return tuple(letter for effect in self for letter in effect.stuck)
+        return tuple(letter for effect in self.values() for letter in effect.stuck)
 
     def waits_for_runs(self) -> bool:
         """Whether all that moves are nested runs."""
-        return self.busy and all(self.by_pos[pos].phase in IN_ITS_OWN_RUN for pos in self._busy)
+        return self.busy and all(self._by_pos[pos].phase in IN_ITS_OWN_RUN for pos in self._busy)
 
     def has_nested(self) -> bool:
         """Whether one of them is a nested run."""
-        return any(isinstance(effect, Child) for effect in self)
+        return any(isinstance(effect, Child) for effect in self.values())
 
     def in_flight(self) -> list[Effect]:
         """Those whose call, check or undo is under way, or was when the worker died."""
-        return [effect for pos in sorted(self._busy) if (effect := self.by_pos[pos]).phase in IN_FLIGHT]
+        return [effect for pos in sorted(self._busy) if (effect := self._by_pos[pos]).phase in IN_FLIGHT]
 
     def begin(self, effect: Effect) -> None:
         """Call it for the first time."""
-        self.by_pos[effect.pos] = effect
+        self._by_pos[effect.pos] = effect
         self._do(effect, iter((effect.wanted(),)))
 
     def receive(self, effect: Effect, fact: Fact) -> None:
@@ -71,8 +77,10 @@ class Effects:
         self._do(effect, effect.receive(fact))
 
     def lose(self, effect: Effect, losers: Losers) -> None:
-        """The branch of an effect has lost: nobody waits for it any more."""
-        effect.stands = losers != "undo"
+        """The branch of an effect has lost; a join around that may be stricter than the join itself, and never milder."""
+        if effect.lost is not None and STRICTNESS[losers] <= STRICTNESS[effect.lost]:
+            return
+        effect.lost = losers
         if losers == "keep":
             return
         if effect.busy:
@@ -90,9 +98,9 @@ class Effects:
     def turn_back(self) -> None:
         """The run rolls back: nothing is called any more, and all that was done is to be undone."""
         self.going_back = True
-        self._to_undo = sorted(self.by_pos.values(), key=_stage)
+        self._to_undo = sorted(self._by_pos.values(), key=_stage)
         for pos in sorted(self._busy):
-            self._do(self.by_pos[pos], self.by_pos[pos].turn_back())
+            self._do(self._by_pos[pos], self._by_pos[pos].turn_back())
 
     def go_on(self) -> None:
         """Undo what is not yet undone: what one ask did at once, as far as it may be, and what came before only then."""

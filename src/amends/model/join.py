@@ -225,9 +225,10 @@ class Count:
 class Join(Ask[R_co]):
     """Several things to await at once, and the rule that says when that is over. Made by `all_of` and its sisters.
 
-    `answer` makes the join's own end of what was counted; `seconds` is the time that it may take; `limit` says how many
-    branches may be at work at once. A join with a `feed` has no `branches`: they are made one by one, from the name
-    of the saga, and of the join's run and position.
+    `answer` makes the join's own end of what was counted; `seconds` is the time that it may take. `depth` says how many
+    joins are inside one another here, and `size` how many positions all of it takes. `limit` says how many branches may be
+    at work at once. A join with a `feed` has no `branches`: they are made one by one, from the name of the saga, and of
+    the join's run and position.
     """
 
     verb: str
@@ -236,13 +237,10 @@ class Join(Ask[R_co]):
     answer: Callable[[Any, Verdict], End]
     losers: Losers
     seconds: float | None = None
+    depth: int = 1
+    size: int = 1
     limit: int | None = None
     feed: Callable[[str, str], Feed] | None = None
-
-    @property
-    def depth(self) -> int:
-        """How many joins are inside one another here."""
-        return 1 + max((branch.depth for branch in self.branches if isinstance(branch, Join)), default=0)
 
     def __repr__(self) -> str:
         return f"{self.verb}({', '.join(map(repr, self.branches[:5]))}{', …' if len(self.branches) > 5 else ''})"

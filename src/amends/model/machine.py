@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from amends.model.driving import Ask
     from amends.model.join import End
     from amends.model.saga import Saga
+    from amends.model.slate import Timers
 
 RUN = 0
 """The position of the run itself: its deadline, and letters that are about no step."""
@@ -107,32 +108,17 @@ class Machine:
         return (*own, *self._effects.stuck())
 
     @property
-    def value(self) -> Raw:
-        """What the body returned, if that counts: null when it has not, or goes back."""
-        return records.NULL if self._returned is None or self._effects.going_back else Raw(self._returned)
-
-    @property
-    def has_nested(self) -> bool:
-        """Whether runs are nested in it."""
-        return self._effects.has_nested()
-
-    @property
-    def waits_for_runs(self) -> bool:
-        """Whether nothing moves but runs nested in this one."""
-        return self._effects.waits_for_runs()
-
-    @property
     def stalled(self) -> bool:
         """Whether the run is parked because its code did not match its journal."""
         return self._stalled is not None
 
     @property
-    def effects(self) -> dict[int, Effect]:
+    def effects(self) -> Effects:
         """What the run did to the world, by position."""
-        return self._effects.by_pos
+        return self._effects
 
     @property
-    def timers(self) -> dict[int, float]:
+    def timers(self) -> Timers:
         """When which position wants to be told `TimeUp`."""
         return self._slate.timers
 
@@ -142,25 +128,22 @@ class Machine:
         return self._waiting.ask
 
     @property
+    def returned(self) -> bytes | None:
+        """The saga's value, once its body has returned: the run may still wait for what its losers do."""
+        return self._returned
+
+    @property
     def now(self) -> float:
         """The latest instant that the run was told of; 0 before it began."""
         return self._slate.now
-
-    def in_flight(self) -> list[Effect]:
-        """The steps whose call, check or undo is under way, or was when the worker died."""
-        return self._effects.in_flight()
 
     def close(self) -> None:
         """Let go of the body; the run goes on elsewhere, or has ended."""
         if self._body is not None:
             self._body.close()
 
-    def foretell(self, recorded: Sequence[Record]) -> None:
-        """Say, before a fact that is told again, what was decided then."""
-        self._waiting.foretell(recorded)
-
-    def receive(self, fact: Fact) -> list[Decision]:
-        """Take in one fact, and say what to do.
+    def receive(self, fact: Fact, recorded: Sequence[Record] = ()) -> list[Decision]:
+        """Take in one fact, and say what to do. A replay gives what was decided then, to find the items of fan-outs by.
 
         Raises:
             IllegalFact: it cannot have happened now; the machine is as it was.
@@ -170,6 +153,7 @@ class Machine:
             raise IllegalFact(f"{type(fact).__name__} cannot be told to run {self.run_id!r} now.")
         if self.ended is not None and not isinstance(fact, (records.Told, records.Cancelled)):
             raise IllegalFact(f"{type(fact).__name__} was told to run {self.run_id!r}, which has ended.")
+        self._waiting.foretell(recorded)
         self._slate.out = []
         self._slate.now = max(self._slate.now, fact.at)
         move(self, fact)
@@ -219,7 +203,7 @@ class Machine:
         self._turn_back("owner", Failure("Unwound", f"run {fact.by} takes it back: {fact.reason}"))
 
     def _recovered(self, fact: records.Recovered) -> None:
-        for effect in self.in_flight():
+        for effect in self._effects.in_flight():
             self._move(effect, fact)
 
     def _has_stalled(self, fact: records.Stalled) -> None:
@@ -278,6 +262,8 @@ class Machine:
         self._waiting.drop()
         self.timers.pop(RUN, None)
         self._go_on()
+        if self.ended is None:
+            self._slate.out.append(records.Returned(Raw(self._returned)))
 
     def _describe(self, error: BaseException) -> Failure:
         """The original failure: of a step that was given up, the step's own error."""
@@ -357,9 +343,10 @@ class Machine:
             return
         kept = self._effects.kept()
         state: State = "completed" if not self._effects.going_back else "partly_compensated" if kept else "compensated"
-        if self._effects.abandoned:
+        if any(effect.phase is Phase.ABANDONED for effect in self._effects.values()):
             state = "abandoned"
-        self.ended = Ended(state, self.value, kept)
+        result = records.NULL if self._returned is None else Raw(self._returned)
+        self.ended = Ended(state, result, kept)
         self.timers.clear()
         self._slate.out.append(self.ended)
 

@@ -57,6 +57,11 @@ class Kept(msgspec.Struct, frozen=True):
     why: str
 
 
+def given(raw: Raw) -> bool:
+    """Whether there is a value at all."""
+    return bytes(raw) != b"null"
+
+
 # ── Facts ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -246,7 +251,7 @@ class RetryWanted(Decision, frozen=True):
 
 
 class StopWanted(Decision, frozen=True):
-    """Interrupt the attempt of this step that is in flight; the run is rolling back."""
+    """Interrupt the attempt of this step that is in flight: its branch has lost, or the run rolls back."""
 
     pos: int
 
@@ -343,6 +348,12 @@ class Unreadable(Decision, frozen=True):
     why: str
 
 
+class Returned(Decision, frozen=True):
+    """The saga's body has returned its value; what its losers do is still open, so the run is too."""
+
+    result: Raw
+
+
 class RollbackBegan(Decision, frozen=True):
     """From here on the run only goes back."""
 
@@ -365,76 +376,3 @@ class Ended(Decision, frozen=True):
     state: State
     result: Raw
     kept: tuple[Kept, ...]
-
-
-AnyFact: TypeAlias = (
-    Started
-    | StepDone
-    | StepBroke
-    | Checked
-    | CheckBroke
-    | UndoDone
-    | UndoBroke
-    | TimeUp
-    | Told
-    | Cancelled
-    | Recovered
-    | Stalled
-    | Retried
-    | Resolved
-    | Abandoned
-    | Answered
-    | ChildDone
-    | ChildClosed
-    | ChildStuck
-    | Unwound
-)
-AnyDecision: TypeAlias = (
-    StepWanted
-    | RetryWanted
-    | StopWanted
-    | CheckWanted
-    | UndoWanted
-    | TimerWanted
-    | ReceiveWanted
-    | JoinWanted
-    | JoinDecided
-    | ChildWanted
-    | ChildUndoWanted
-    | Held
-    | Stuck
-    | Unreadable
-    | RollbackBegan
-    | DeadLettered
-    | Ended
-)
-AnyRecord: TypeAlias = AnyFact | AnyDecision
-
-_encoder = msgspec.json.Encoder()
-_turn = msgspec.json.Decoder(list[AnyRecord])
-_fact: msgspec.json.Decoder[AnyFact] = msgspec.json.Decoder(AnyFact)
-
-
-def encode_turn(records: list[Record]) -> bytes:
-    """Encode the records of one turn as they are journaled: a JSON array of arrays."""
-    return _encoder.encode(records)
-
-
-def decode_turn(body: bytes) -> list[AnyRecord]:
-    """Decode one turn; raises `msgspec.DecodeError` when the bytes are not one."""
-    return _turn.decode(body)
-
-
-def encode_fact(fact: Fact) -> bytes:
-    """Encode one fact, to be posted to a run."""
-    return _encoder.encode(fact)
-
-
-def given(raw: Raw) -> bool:
-    """Whether there is a value at all."""
-    return bytes(raw) != b"null"
-
-
-def decode_fact(body: bytes) -> AnyFact:
-    """Decode one fact that was posted to a run."""
-    return _fact.decode(body)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from amends.errors import Diverged, IllegalFact
-from amends.model.records import Fact, RollbackBegan, Unreadable, encode_turn
+from amends.model.records import Fact, RollbackBegan, Unreadable
+from amends.model.turns import encode_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,9 +42,8 @@ def replay(machine: Machine, turns: Iterable[Sequence[Record]]) -> None:
 
 
 def _tell(machine: Machine, fact: Fact, recorded: list[Record], number: int) -> None:
-    machine.foretell(recorded)
     try:
-        asked = machine.receive(fact)
+        asked = machine.receive(fact, recorded)
     except IllegalFact as illegal:
         raise Diverged(machine.run_id, number, _shown(fact), f"something else ({illegal})") from illegal
     _demand(machine, number, recorded, asked)

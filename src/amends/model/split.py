@@ -15,6 +15,7 @@ from amends.errors import (
     TooFewInTime,
 )
 from amends.model import retry
+from amends.model.branch import MOST_POSITIONS
 from amends.model.call import Call, Step
 from amends.model.driving import Ask
 from amends.model.join import Agreeing, Completing, Count, End, Failed, Join, Joined, Losers, Ok, Verdict
@@ -296,10 +297,14 @@ def _join(
             )
     if losers not in ("undo", "keep", "cancel"):
         raise DefinitionError(f"{verb}(losers={losers!r}): 'undo', 'keep' or 'cancel'.")
-    join: Join[Any] = Join(verb, branches, rule, answer, losers, seconds)
-    if join.depth > MOST_DEPTH:
+    inner = [branch for branch in branches if isinstance(branch, Join)]
+    depth = 1 + max((join.depth for join in inner), default=0)
+    if depth > MOST_DEPTH:
         raise DefinitionError(f"{verb}(): more than {MOST_DEPTH} joins are inside one another.")
-    return join
+    size = 1 + len(branches) + sum(join.size - 1 for join in inner)
+    if size > MOST_POSITIONS:
+        raise DefinitionError(f"{verb}(): {size} things are in it, and a saga may await {MOST_POSITIONS}.")
+    return Join(verb, branches, rule, answer, losers, seconds, depth, size)
 
 
 def _early(verb: str, branches: tuple[Ask[Any], ...], losers: Losers | None) -> Losers:

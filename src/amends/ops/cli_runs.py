@@ -13,7 +13,8 @@ import msgspec
 from rich.text import Text
 
 from amends.errors import RunClosed
-from amends.model.records import CLOSED, OPEN, Fact, State, decode_fact
+from amends.model.records import CLOSED, OPEN, Fact, State
+from amends.model.turns import decode_fact
 from amends.ops import screen, tables
 from amends.ops.screen import common, reading
 from amends.ops.story import Story

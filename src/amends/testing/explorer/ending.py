@@ -11,8 +11,9 @@ from amends.engine.papers import read_outcome
 from amends.errors import AmendsError, Diverged
 from amends.model.codec import shape_of
 from amends.model.machine import Machine
-from amends.model.records import Record, decode_turn
+from amends.model.records import Record
 from amends.model.replay import replay
+from amends.model.turns import decode_turn
 
 if TYPE_CHECKING:
     from amends.model.records import Failure, Kept, State
