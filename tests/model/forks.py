@@ -137,11 +137,12 @@ async def broken_key() -> list[str]:
     def kind(value: str) -> str:
         raise KeyError(value)
 
+    seen: list[str] = []
     try:
         await vote(ask("a"), agree=1, key=kind)
     except* KeyError as group:
-        return [type(group).__name__, repr(group.exceptions[0])]
-    return []
+        seen = [type(group).__name__, repr(group.exceptions[0])]
+    return seen
 
 
 @saga_
@@ -213,13 +214,14 @@ async def forgotten() -> None:
 
 @saga_
 async def groups() -> list[str]:
+    seen: list[str] = []
     try:
         await all_of(shop.book("a"), ask("b"))
     except* StepFailed as group:
         inner = group.exceptions[0]
         assert isinstance(group, JoinFailed) and isinstance(inner, StepFailed)
-        return [type(group).__name__, inner.step, str(group.partial.failed[0].error is inner)]
-    return []
+        seen = [type(group).__name__, inner.step, str(group.partial.failed[0].error is inner)]
+    return seen
 
 
 rule = {"need": 1}
