@@ -8,6 +8,7 @@ import pytest
 
 from amends import Compensated, Engine
 from amends.model import records as r
+from amends.model.turn import decode_turn
 from amends.stores.memory import MemoryStore
 from amends.stores.port import Change, Run, Turn
 from tests.engine import sagas
@@ -34,7 +35,7 @@ class SlowStore(MemoryStore):
     def intents(self) -> set[tuple[type[r.Record], int]]:
         """What the journal holds of things that are wanted, by kind and position."""
         turns = [turn for run in self.shelf.turns.values() for turn in run]
-        found = [record for turn in turns for record in turns.decode_turn(turn.body)]
+        found = [record for turn in turns for record in decode_turn(turn.body)]
         kinds = (r.StepWanted, r.RetryWanted, r.CheckWanted, r.UndoWanted, r.RollbackBegan)
         return {(type(record), getattr(record, "pos", 0)) for record in found if isinstance(record, kinds)}
 

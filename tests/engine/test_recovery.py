@@ -14,9 +14,9 @@ from amends.engine import engine as engine_module
 from amends.engine import recovery, runner
 from amends.errors import StoreError
 from amends.model import records as r
-from amends.model import turns
 from amends.model.records import Record
 from amends.model.saga import Saga
+from amends.model.turn import encode_fact
 from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import Change, Mail, Turn
 
@@ -195,7 +195,7 @@ class Told(MemoryStore):
     def commit(self, change: Change) -> asyncio.Future[None]:
         if change.release and not self.shelf.posted:
             self.shelf.posted = 1
-            self.shelf.mail.append(Mail(1, change.run_id, turns.encode_fact(r.Told(1.0, "str", r.Raw(b'"hello"'), "ann"))))
+            self.shelf.mail.append(Mail(1, change.run_id, encode_fact(r.Told(1.0, "str", r.Raw(b'"hello"'), "ann"))))
         return super().commit(change)
 
 

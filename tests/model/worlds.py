@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from amends.model import records as r
-from amends.model import turns
 from amends.model.machine import Machine
 from amends.model.records import Decision, Fact, Record
 from amends.model.replay import replay
+from amends.model.turn import decode_turn, encode_turn
 
 
 class World:
@@ -57,5 +57,5 @@ class World:
         """Replay into a fresh machine, through the bytes of the journal, and recover what was in flight."""
         self.machine.close()
         self.machine = self._fresh()
-        replay(self.machine, [list(turns.decode_turn(turns.encode_turn(turn))) for turn in self.turns])
+        replay(self.machine, [list(decode_turn(encode_turn(turn))) for turn in self.turns])
         return self.tell(r.Recovered(self.now, "next")) if self.machine.effects.in_flight() else []

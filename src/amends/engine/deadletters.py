@@ -10,7 +10,7 @@ from amends.engine.papers import ACTS
 from amends.errors import DefinitionError, NotStorable, UnknownRun
 from amends.model import records
 from amends.model.records import Fact, Raw
-from amends.model.turns import encode_fact
+from amends.model.turn import encode_fact
 from amends.stores.port import Act, Letter, LetterQuery
 
 if TYPE_CHECKING:

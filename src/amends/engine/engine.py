@@ -19,12 +19,12 @@ from amends.engine.papers import outcome_of
 from amends.engine.recovery import Recovery
 from amends.engine.runner import Runner
 from amends.errors import DefinitionError, EngineClosed, IdempotencyConflict, NotStorable, StoreError, UnknownRun
-from amends.model import keys, records, turns
+from amends.model import keys, records
 from amends.model.child import APART
 from amends.model.codec import shape_of
 from amends.model.records import Raw, Record
 from amends.model.saga import Saga, message_name
-from amends.model.turns import encode_fact, encode_turn
+from amends.model.turn import decode_turn, encode_fact, encode_turn
 from amends.stores.port import Durability, Run, RunQuery, Store, Turn, chain, seal, store_at
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class Engine:
     async def history(self, run_id: str) -> History:
         """A run's journal: the records of each turn. Raises `UnknownRun`, or `JournalDamaged` when a checksum fails."""
         await self._row(run_id)
-        return [list[Record](turns.decode_turn(turn.body)) for turn in await self._crew.store.journal(run_id)]
+        return [list[Record](decode_turn(turn.body)) for turn in await self._crew.store.journal(run_id)]
 
     async def tell(self, run_id: str, message: Any, *, by: str | None = None) -> None:
         """Send a run a message, which its saga gets from `receive(type(message))`; durable on return.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from amends.model import records
 from amends.model.child import Child, position
 from amends.model.records import NULL, Failure
-from amends.model.turns import encode_fact
+from amends.model.turn import encode_fact
 from amends.stores.port import Run
 
 if TYPE_CHECKING:

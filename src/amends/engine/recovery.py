@@ -17,7 +17,7 @@ from amends.model.failure import failure_of
 from amends.model.machine import RUN
 from amends.model.records import DeadLettered, Fact, LetterKind, Record
 from amends.model.replay import replay
-from amends.model.turns import decode_fact, decode_turn, encode_turn
+from amends.model.turn import decode_fact, decode_turn, encode_turn
 from amends.stores.port import Change, LetterQuery, RunQuery, Turn, chain, seal
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from amends.engine.crew import Seen
 from amends.engine.flight import Flight, Interrupted
 from amends.engine.papers import letter_row, outcome_of
 from amends.errors import IllegalFact, JournalDamaged, LeaseLost, StoreError
-from amends.model import records, turns
+from amends.model import records
 from amends.model.records import CLOSED, DeadLettered, Decision, Fact, Record
-from amends.model.turns import encode_turn
+from amends.model.turn import decode_fact, encode_turn
 from amends.stores.port import Change, Mail, Turn, chain
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Runner:
     def take_mail(self, letters: list[Mail]) -> None:
         """Turn mail into facts; a run that is parked for its code takes only what a person says about that."""
         for mail in letters:
-            fact = turns.decode_fact(mail.body)
+            fact = decode_fact(mail.body)
             if mail.no not in self._seen_mail and not (self.machine.stalled and not isinstance(fact, _LETTER_ACTS)):
                 self._seen_mail.add(mail.no)
                 self.tell(fact, mail.no)

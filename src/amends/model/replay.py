@@ -8,7 +8,7 @@ import msgspec
 
 from amends.errors import Diverged, IllegalFact
 from amends.model.records import Fact, RollbackBegan, Unreadable
-from amends.model.turns import encode_turn
+from amends.model.turn import encode_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

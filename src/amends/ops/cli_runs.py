@@ -14,7 +14,7 @@ from rich.text import Text
 
 from amends.errors import RunClosed
 from amends.model.records import CLOSED, OPEN, Fact, State
-from amends.model.turns import decode_fact
+from amends.model.turn import decode_fact
 from amends.ops import screen, tables
 from amends.ops.screen import common, reading
 from amends.ops.story import Story

@@ -16,7 +16,7 @@ from amends.model.machine import Machine
 from amends.model.records import Record
 from amends.model.replay import replay
 from amends.model.saga import Saga
-from amends.model.turns import decode_turn
+from amends.model.turn import decode_turn
 
 if TYPE_CHECKING:
     from amends.testing.explorer.player import Played

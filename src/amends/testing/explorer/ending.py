@@ -13,7 +13,7 @@ from amends.model.codec import shape_of
 from amends.model.machine import Machine
 from amends.model.records import Record
 from amends.model.replay import replay
-from amends.model.turns import decode_turn
+from amends.model.turn import decode_turn
 
 if TYPE_CHECKING:
     from amends.model.records import Failure, Kept, State

@@ -6,7 +6,7 @@ import textwrap
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from amends.model.turns import decode_turn
+from amends.model.turn import decode_turn
 from amends.testing.explorer import words
 from amends.testing.explorer.rules import NAMES
 from amends.testing.explorer.token import token_of
