@@ -14,6 +14,7 @@ from amends.errors import (
 )
 from amends.model.call import Call, Step, step
 from amends.model.fanout import Each, Partial, each
+from amends.model.gather import scatter
 from amends.model.join import Failed, Joined, Ok
 from amends.model.retry import Retry
 from amends.model.saga import Saga, now, random, receive, saga, sleep, sleep_until, uuid
@@ -54,6 +55,7 @@ __all__ = [
     "random",
     "receive",
     "saga",
+    "scatter",
     "settle",
     "sleep",
     "sleep_until",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.mutants import engine, machine, model, stores
+from tests.mutants import engine, joins, machine, model, stores
 from tests.mutants.mutant import Mutant
 
 MODEL = [*model.OUTCOMES, *model.RETRIES, *model.ROLLBACK, *machine.ENDS, *machine.REPLAY, *machine.VALUES]
 ENGINE = [*engine.TURNS, *engine.CALLS, *engine.RECOVERIES, *engine.OUTSIDE]
 STORES = [*stores.MEMORY, *stores.SQLITE, *stores.WRITER, *stores.ROSTER]
-MUTANTS = [*MODEL, *ENGINE, *STORES]
+FORKS = [*joins.JOINS, *joins.NESTED]
+MUTANTS = [*MODEL, *ENGINE, *STORES, *FORKS]
 
 ONE_FAULT = "tests/testing/test_own_sagas.py::test_together_they_reach_every_end_by_every_fault"
 """All sagas of our own in every world with one fault."""
@@ -31,6 +32,9 @@ WORDS = (
     "Body",
     "Store",
     "Lease",
+    "Joins",
+    "Fan-out",
+    "Nested sagas",
 )
 """The words of the design under which rules are decided; each has its mutants."""
 

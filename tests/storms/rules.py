@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Any, Literal, TypeAlias
 
@@ -30,7 +31,7 @@ def _drop_the_fence() -> None:
 
     for name in ("_APPEND", "_UPDATE"):
         fenced = getattr(sqlite, name)
-        open_ = fenced.replace("epoch = ?", "(epoch = ? OR 1)").replace("AND owner = ?", "AND (owner = ? OR 1)")
+        open_ = re.sub(r"AND (epoch|owner) = (\?\d?)", r"AND (\1 = \2 OR 1)", fenced)
         assert open_.count("OR 1") == 2, f"the fence of {name} has moved"
         setattr(sqlite, name, open_)
     assert hasattr(sqlite, "_refusal")

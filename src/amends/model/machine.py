@@ -245,6 +245,8 @@ class Machine:
                 return
             try:
                 end = self._waiting.begin(came)
+            except IllegalFact:  # a replay whose items are not those of the journal is no business of the body's
+                raise
             except (AmendsError, TypeError) as refused:
                 error = refused
                 continue
@@ -262,7 +264,7 @@ class Machine:
         self._waiting.drop()
         self.timers.pop(RUN, None)
         self._go_on()
-        if self.ended is None:
+        if self.ended is None and not self._held:
             self._slate.out.append(records.Returned(Raw(self._returned)))
 
     def _describe(self, error: BaseException) -> Failure:

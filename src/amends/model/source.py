@@ -66,11 +66,11 @@ class Source:
     def _pages(self) -> Iterator[Any]:
         if self.is_async:
             return
-        if callable(self._items):
+        if isinstance(self._items, Iterable):
+            yield from self._items
+        else:
             for page in self._items():
                 yield from page
-        else:
-            yield from self._items
 
 
 class Reading:

@@ -15,16 +15,14 @@ from amends.errors import (
     TooFewInTime,
 )
 from amends.model import retry
-from amends.model.branch import MOST_POSITIONS
-from amends.model.call import Call, Step
 from amends.model.driving import Ask
+from amends.model.forming import form, policy, whole
 from amends.model.join import Agreeing, Completing, Count, End, Failed, Join, Joined, Losers, Ok, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
-    from amends.model.join import Rule
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -33,11 +31,6 @@ D = TypeVar("D")
 E = TypeVar("E")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-MOST_BRANCHES = 10_000
-MOST_DEPTH = 16
-
-EARLY = "it may be decided before every branch has ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +83,7 @@ def all_of(*branches: Ask[Any], losers: Losers = "undo") -> Join[Any]:
             return Ok(joined.ok)
         return _refused(BranchesFailed, "a branch failed", joined)
 
-    return _join("all_of", branches, Agreeing(len(branches)), answer, losers)
+    return form("all_of", branches, Agreeing(len(branches)), answer, losers)
 
 
 @overload
@@ -117,7 +110,7 @@ def settle(*branches: Ask[Any]) -> Join[Any]:
     def answer(count: Count, _: Verdict) -> End:
         return Ok(count.joined().ends)
 
-    return _join("settle", branches, Completing(len(branches)), answer, "keep")
+    return form("settle", branches, Completing(len(branches)), answer, "keep")
 
 
 def any_of(*branches: Ask[T], losers: Losers | None = None) -> Join[T]:
@@ -141,7 +134,7 @@ def any_of(*branches: Ask[T], losers: Losers | None = None) -> Join[T]:
             return Ok(joined.ok[0])
         return _refused(AllFailed, "every branch failed", joined)
 
-    return _join("any_of", branches, Agreeing(1), answer, _early("any_of", branches, losers))
+    return form("any_of", branches, Agreeing(1), answer, policy("any_of", branches, losers))
 
 
 def race(*branches: Ask[T], losers: Losers | None = None) -> Join[T]:
@@ -163,7 +156,7 @@ def race(*branches: Ask[T], losers: Losers | None = None) -> Join[T]:
         assert first is not None
         return first
 
-    return _join("race", branches, Completing(1), answer, _early("race", branches, losers))
+    return form("race", branches, Completing(1), answer, policy("race", branches, losers))
 
 
 def quorum(n: int, /, *branches: Ask[T], losers: Losers | None = None) -> Join[Joined[T]]:
@@ -182,7 +175,7 @@ def quorum(n: int, /, *branches: Ask[T], losers: Losers | None = None) -> Join[J
         DefinitionError: `n` is out of range, a branch cannot be awaited in a saga, or a step has no undo and `losers` is
             not given.
     """
-    _count("quorum", "n", n, 1, len(branches))
+    whole("quorum", "n", n, 1, len(branches))
 
     def answer(count: Count, verdict: Verdict) -> End:
         joined = count.joined()
@@ -190,7 +183,7 @@ def quorum(n: int, /, *branches: Ask[T], losers: Losers | None = None) -> Join[J
             return Ok(joined)
         return _refused(QuorumImpossible, f"{n} successes can no longer be reached", joined)
 
-    return _join("quorum", branches, Agreeing(n), answer, _early("quorum", branches, losers))
+    return form("quorum", branches, Agreeing(n), answer, policy("quorum", branches, losers))
 
 
 def within(
@@ -217,7 +210,7 @@ def within(
     limit = retry.seconds(seconds, "within(seconds, ...)")
     if limit == 0:
         raise DefinitionError("within(0, ...): give the seconds that the branches may take.")
-    _count("within", "at_least", at_least, 0, len(branches))
+    whole("within", "at_least", at_least, 0, len(branches))
 
     def answer(count: Count, verdict: Verdict) -> End:
         joined = count.joined()
@@ -226,7 +219,7 @@ def within(
         return _refused(TooFewInTime, f"fewer than {at_least} branches succeeded within {limit:g} seconds", joined)
 
     rule = Completing(len(branches), at_least)
-    return _join("within", branches, rule, answer, _early("within", branches, losers), limit)
+    return form("within", branches, rule, answer, policy("within", branches, losers), limit)
 
 
 def vote(
@@ -250,7 +243,7 @@ def vote(
         DefinitionError: `agree` is not more than half, a branch cannot be awaited in a saga, or a step has no undo and
             `losers` is not given.
     """
-    _count("vote", "agree", agree, len(branches) // 2 + 1, len(branches))
+    whole("vote", "agree", agree, len(branches) // 2 + 1, len(branches))
     kind: Callable[[Any], Any] = key or _itself
 
     def answer(count: Count, verdict: Verdict) -> End:
@@ -259,7 +252,7 @@ def vote(
             return Ok(_agreement(joined, count.winners()))
         return _refused(NoAgreement, f"{agree} branches can no longer agree", joined)
 
-    return _join("vote", branches, Agreeing(agree, kind), answer, _early("vote", branches, losers))
+    return form("vote", branches, Agreeing(agree, kind), answer, policy("vote", branches, losers))
 
 
 def _agreement(joined: Joined[Any], winners: frozenset[int]) -> Agreement[Any]:
@@ -275,61 +268,3 @@ def _itself(value: Any) -> Any:
 
 def _refused(kind: type[JoinFailed], why: str, joined: Joined[Any]) -> Failed:
     return Failed(kind(why, [end.error for end in joined.failed], joined))
-
-
-def _join(
-    verb: str,
-    branches: tuple[Ask[Any], ...],
-    rule: Rule,
-    answer: Callable[[Any, Verdict], End],
-    losers: Losers,
-    seconds: float | None = None,
-) -> Join[Any]:
-    if not 1 <= len(branches) <= MOST_BRANCHES:
-        raise DefinitionError(
-            f"{verb}() takes 1 to {MOST_BRANCHES} branches, not {len(branches)}. For a list of unknown length use `each`."
-        )
-    for branch in branches:
-        if not isinstance(branch, Ask):
-            raise DefinitionError(
-                f"{verb}() takes calls of steps and sagas, amends.sleep, amends.receive, or other joins, not {branch!r}. "
-                "Give the call itself, without `await`; put other I/O into a @step."
-            )
-    if losers not in ("undo", "keep", "cancel"):
-        raise DefinitionError(f"{verb}(losers={losers!r}): 'undo', 'keep' or 'cancel'.")
-    inner = [branch for branch in branches if isinstance(branch, Join)]
-    depth = 1 + max((join.depth for join in inner), default=0)
-    if depth > MOST_DEPTH:
-        raise DefinitionError(f"{verb}(): more than {MOST_DEPTH} joins are inside one another.")
-    size = 1 + len(branches) + sum(join.size - 1 for join in inner)
-    if size > MOST_POSITIONS:
-        raise DefinitionError(f"{verb}(): {size} things are in it, and a saga may await {MOST_POSITIONS}.")
-    return Join(verb, branches, rule, answer, losers, seconds, depth, size)
-
-
-def _early(verb: str, branches: tuple[Ask[Any], ...], losers: Losers | None) -> Losers:
-    """The policy for losers of a join that may be decided early: a branch with an effect must say how it is undone."""
-    if losers is None:
-        for step in _steps(branches):
-            if step.undoing is None and step.options.no_undo is None and step.options.on_rollback == "undo":
-                raise DefinitionError(
-                    f"{verb}(): step {step.name!r} has no undo, and {EARLY}. Declare @{step.name}.undo, or say "
-                    f"@step(no_undo='it only reads') if it has no effect, or give {verb}(..., losers='keep' or 'cancel')."
-                )
-    return losers or "undo"
-
-
-def _steps(branches: tuple[Ask[Any], ...]) -> list[Step[..., Any]]:
-    found: list[Step[..., Any]] = []
-    for branch in branches:
-        if isinstance(branch, Join):
-            found += _steps(branch.branches)
-        elif isinstance(branch, Call) and isinstance(branch.target, Step):
-            found.append(branch.target)
-    return found
-
-
-def _count(verb: str, name: str, value: int, least: int, most: int) -> None:
-    if not (isinstance(value, int) and not isinstance(value, bool) and least <= value <= most):
-        half = " (more than half of the branches)" if verb == "vote" else ""
-        raise DefinitionError(f"{verb}({name}={value!r}): a whole number from {least}{half} to {most}, the branches.")

@@ -1,0 +1,174 @@
+"""Sagas that nest others and fan out, a world that counts what was done, and engines that are cut off at any commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from amends import Compensated, Engine, Retry, all_of, any_of, current, each, receive, saga, step
+from amends.engine.engine import Engine as _Engine
+from amends.stores.memory import MemoryStore, Shelf
+from amends.stores.port import Change
+
+ONCE = Retry(attempts=1)
+done: Counter[str] = Counter()
+keys: dict[str, set[str]] = {}
+log: list[str] = []
+broken: set[str] = set()
+flying: list[int] = [0, 0]
+
+
+def fresh() -> None:
+    """Forget all that was done."""
+    done.clear()
+    keys.clear()
+    log.clear()
+    broken.clear()
+    flying[:] = [0, 0]
+
+
+@step(retry=Retry(attempts=1, first=0.0))
+async def book(name: str) -> str:
+    """Take effect once for each key."""
+    flying[0] += 1
+    flying[1] = max(flying)
+    await asyncio.sleep(0)
+    flying[0] -= 1
+    if name in broken:
+        raise ValueError(name)
+    if current().key not in keys.setdefault(name, set()):
+        keys[name].add(current().key)
+        done[name] += 1
+        log.append(name)
+    return name
+
+
+@book.undo(retry=Retry(attempts=1, first=0.0))
+async def unbook(name: str | None) -> None:
+    """Undo by key."""
+    given: Any = current().forward
+    (what,) = given.args.values()
+    if f"undo {what}" in broken:
+        raise ValueError(f"undo {what}")
+    if given.key in keys.get(what, set()):
+        keys[what].remove(given.key)
+        done[what] -= 1
+        log.append(f"undo {what}")
+
+
+@saga
+async def trip(name: str) -> str:
+    return await book(f"{name}1") + await book(f"{name}2")
+
+
+@saga
+async def waiting_trip(name: str) -> str:
+    return await book(f"{name}1") + await receive(str)
+
+
+@saga
+async def deep(name: str) -> str:
+    return await trip(name) + await book(f"{name}3")
+
+
+@saga
+async def tour() -> list[str]:
+    before = await book("before")
+    both = await all_of(trip("a"), deep("b"))
+    return [before, *both, await book("after")]
+
+
+@saga
+async def tour_with_a_detour() -> list[str]:
+    try:
+        await trip("x")
+    except Compensated as error:
+        return [str(error.cause), await trip("y")]
+    return []
+
+
+@saga
+async def fastest() -> str:
+    return await any_of(trip("a"), trip("b"))
+
+
+@saga
+async def patient_tour() -> str:
+    return await waiting_trip("a")
+
+
+@saga
+async def many(names: list[str], limit: int, tolerate: int) -> list[str]:
+    return list((await each(book, names, limit=limit, tolerate=tolerate)).ok)
+
+
+@saga
+async def many_trips(names: list[str]) -> list[str]:
+    found = (await each(trip, names, limit=2)).ok
+    await book("after")
+    return list(found)
+
+
+SAGAS = [trip, waiting_trip, deep, tour, tour_with_a_detour, fastest, patient_tour, many, many_trips]
+
+
+class Cut(MemoryStore):
+    """A store whose worker is cut off after a number of commits: nothing that it still wants is written or heard of."""
+
+    def __init__(self, shelf: Shelf, commits: int) -> None:
+        super().__init__(shelf)
+        self.left = commits
+        self.over = asyncio.Event()
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        """See `Store.commit`."""
+        if self.left <= 0:
+            self.over.set()
+            return asyncio.get_running_loop().create_future()
+        self.left -= 1
+        return super().commit(change)
+
+
+def engine(store: Any, **options: Any) -> Engine:
+    """An engine for all sagas here, quick to look for work."""
+    return _Engine(store, sagas=SAGAS, namespace="test", poll=0.005, **options)
+
+
+async def cut_off(shelf: Shelf, commits: int, call: Any) -> bool:
+    """Begin a run with a worker that dies after so many commits; False when the run had ended before that."""
+    store = Cut(shelf, commits)
+    opened = engine(store)
+    await opened.__aenter__()
+    begun = asyncio.ensure_future(opened.run(call, id="x"))
+    over = asyncio.ensure_future(store.over.wait())
+    await asyncio.wait([begun, over], return_when=asyncio.FIRST_COMPLETED)
+    crew: Any = opened._crew
+    crew.pausing = True
+    for runner in list(crew.runners.values()):
+        runner.pause()
+    opened._watching.cancel()  # type: ignore[union-attr]
+    crew.threads.close()
+    store.silence()
+    ended = begun.done()
+    over.cancel()
+    if not ended:
+        begun.cancel()
+    await asyncio.gather(begun, over, return_exceptions=True)
+    return not ended
+
+
+async def go_on(shelf: Shelf, **options: Any) -> Any:
+    """Another worker takes over; how the run ended."""
+    async with engine(MemoryStore(shelf), **options) as opened, asyncio.timeout(20):
+        outcome = await opened.get("x").outcome()
+        for run in await opened.list(limit=1000):
+            assert run.state not in ("running", "compensating", "held"), run
+        return outcome
+
+
+async def to_the_end(call: Any, **options: Any) -> Any:
+    """Run without any trouble; how it ended, and the rows of all its runs."""
+    async with engine(MemoryStore(), **options) as opened, asyncio.timeout(20):
+        outcome = await (await opened.start(call, id="x")).outcome()
+        return outcome, {run.id: run.state for run in await opened.list(limit=5000)}
