@@ -11,6 +11,7 @@ import pytest
 from amends import DefinitionError, each, saga
 from amends.errors import TooManyFailures
 from amends.model import chunk, fanout
+from amends.model.records import ChildWanted
 from amends.stores.memory import MemoryStore, Shelf
 from tests.engine import family
 from tests.engine.family import book, cut_off, go_on, many, many_trips, to_the_end, trip
@@ -185,6 +186,20 @@ async def changed(call: Any, before: list[str], after: list[str], commits: int) 
 def test_items_in_another_order_after_a_crash_are_done_once(commits: int) -> None:
     outcome, _ = asyncio.run(changed(from_a_list(), NAMES, [*reversed(NAMES)], commits))
     assert outcome.state == "completed" and sorted(outcome.value) == NAMES and net() == NAMES
+
+
+def test_the_journal_says_how_many_items_there_are_and_a_list_that_has_grown_parks_nothing() -> None:
+    async def check() -> tuple[str, list[int]]:
+        order[:] = NAMES[:6]
+        shelf = Shelf()
+        assert await cut_off(shelf, 4, from_a_list())
+        order.append("more")
+        state = (await go_on(shelf)).state
+        async with family.engine(MemoryStore(shelf)) as opened:
+            wanted = [record for turn in await opened.history("x") for record in turn if isinstance(record, ChildWanted)]
+        return state, [chunk.read_fingerprint(record.args).of for record in wanted]
+
+    assert asyncio.run(check()) == ("completed", [6, 6, 7])
 
 
 def test_an_item_that_is_gone_after_a_crash_parks_the_run() -> None:

@@ -127,3 +127,7 @@ def test_version_help_and_completion(run: Any) -> None:
     for command in main.commands:
         assert "--help" in run(command, "--help").stdout
     assert "_AMENDS_COMPLETE" in run("completion", "zsh").stdout
+
+
+def test_sagas_nested_in_a_run_need_not_be_named(run: Any) -> None:
+    assert run("run", "tests.engine.family:deep", "--input", '["a"]', "--id", "d").stdout == '"a1a2a3"\n'

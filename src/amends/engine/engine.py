@@ -181,10 +181,17 @@ class Engine:
         return Handle(self._crew, run_id)
 
     async def list(
-        self, *, states: Iterable[State] = (), sagas: Iterable[str] = (), limit: int = 100, offset: int = 0
+        self,
+        *,
+        states: Iterable[State] = (),
+        sagas: Iterable[str] = (),
+        limit: int = 100,
+        offset: int = 0,
+        parent: str | None = None,
+        roots: bool = False,
     ) -> list[Run]:
-        """The rows of runs, newest first."""
-        return await self._crew.store.runs(RunQuery(tuple(states), tuple(sagas), None, limit, offset))
+        """The rows of runs, newest first: all of them, those nested in `parent`, or (`roots`) those nested in none."""
+        return await self._crew.store.runs(RunQuery(tuple(states), tuple(sagas), None, limit, offset, parent, roots))
 
     async def history(self, run_id: str) -> History:
         """A run's journal: the records of each turn. Raises `UnknownRun`, or `JournalDamaged` when a checksum fails."""

@@ -56,7 +56,10 @@ class Lapse(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """The input of a chunk: call what is found at `fn` for each entry, `limit` at once, until more than `most` failed."""
+    """The input of a chunk: call what is found at `fn` for each entry, `limit` at once, until more than `most` failed.
+
+    `of` is how many items the whole fan-out had when the chunk was made, 0 if nobody knew.
+    """
 
     fn: str
     base: str
@@ -64,6 +67,7 @@ class Spec(msgspec.Struct, frozen=True):
     most: int
     losers: Losers
     entries: list[Entry]
+    of: int = 0
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -91,6 +95,7 @@ class Fingerprint(msgspec.Struct, frozen=True):
     items: int
     keyed: bool
     marks: bytes
+    of: int
 
 
 _fingerprint = msgspec.json.Decoder(Fingerprint)
@@ -99,7 +104,7 @@ _fingerprint = msgspec.json.Decoder(Fingerprint)
 def fingerprint(spec: Spec) -> bytes:
     """The fingerprint of a chunk, as it is journaled."""
     keyed = bool(spec.entries[0].key)
-    return _encode(Fingerprint(spec.fn, len(spec.entries), keyed, b"".join(map(marked, spec.entries))))
+    return _encode(Fingerprint(spec.fn, len(spec.entries), keyed, b"".join(map(marked, spec.entries)), spec.of))
 
 
 def read_fingerprint(raw: bytes | Raw) -> Fingerprint:

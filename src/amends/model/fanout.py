@@ -241,10 +241,10 @@ class Chunks:
     def next(self, foretold: ChildWanted | None) -> Ask[Any] | None:
         """The next chunk; a replay finds its items again, wherever they are now."""
         if foretold is None:
-            entries = self._reading.take(MOST_ITEMS)
+            entries, of = self._reading.take(MOST_ITEMS), self._fan.source.length or 0
         else:
             known = read_fingerprint(foretold.args)
-            entries = self._reading.find(known.marks, known.keyed)
+            entries, of = self._reading.find(known.marks, known.keyed), known.of
         if not entries:
             return None
         if not self._limit:
@@ -253,7 +253,7 @@ class Chunks:
         self._number += 1
         base = f"{self._base}.{self._number}"
         fan = self._fan
-        spec = Spec(place_of(fan.fn), base, self._limit, fan.most(len(entries)), fan.losers, entries)
+        spec = Spec(place_of(fan.fn), base, self._limit, fan.most(len(entries)), fan.losers, entries, of)
         return Call(self._saga, (spec,), {})
 
 

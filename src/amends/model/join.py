@@ -105,11 +105,11 @@ class Counting(Protocol):
 
 
 class Rule(Protocol):
-    """Says how many are enough; `need` is that number, for those who read the journal."""
+    """Says how many are enough; `least` is how many must succeed, for those who read the journal."""
 
     @property
-    def need(self) -> int:
-        """How many are enough."""
+    def least(self) -> int:
+        """How many must succeed."""
         ...
 
     def counting(self, branches: int) -> Counting:
@@ -133,8 +133,8 @@ class Agreeing:
     kind: Callable[[Any], Any] | None = None
 
     @property
-    def at_time_up(self) -> int:
-        """How many successes are enough when the time is over."""
+    def least(self) -> int:
+        """How many must succeed; as many are enough when the time is over."""
         return self.need
 
     def counting(self, branches: int) -> Count:
@@ -150,8 +150,8 @@ class Completing:
     ok: int = 0
 
     @property
-    def at_time_up(self) -> int:
-        """How many successes are enough when the time is over."""
+    def least(self) -> int:
+        """How many must succeed; as many are enough when the time is over."""
         return self.ok
 
     def counting(self, branches: int) -> Count:
@@ -185,7 +185,7 @@ class Count:
 
     def time_up(self) -> Verdict:
         """The verdict when there is no more time."""
-        return Verdict.MET if self._succeeded >= self._rule.at_time_up else Verdict.LOST
+        return Verdict.MET if self._succeeded >= self._rule.least else Verdict.LOST
 
     def joined(self) -> Joined[Any]:
         """What has come so far."""

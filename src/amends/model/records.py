@@ -289,7 +289,7 @@ class ReceiveWanted(Decision, frozen=True):
 class JoinWanted(Decision, frozen=True):
     """Await several things at once: those at the positions `branches`, at most until `until`.
 
-    `need` and `losers` are the join's rule (see `amends.model.join`), for those who read the journal.
+    For those who read the journal, `need` says how many of them must succeed, and `losers` what becomes of the others.
     """
 
     pos: int

@@ -28,7 +28,7 @@ class Enduring:
     stopped: Verdict
 
     @property
-    def need(self) -> int:
+    def least(self) -> int:
         """Nothing has to succeed."""
         return 0
 

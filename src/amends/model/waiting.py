@@ -116,7 +116,7 @@ class Waiting:
         if until is not None:
             self._slate.timers[branch.pos] = until
         positions = tuple(part.pos for part in branch.parts)
-        self._slate.out.append(JoinWanted(branch.pos, join.verb, positions, join.rule.need, join.losers, until))
+        self._slate.out.append(JoinWanted(branch.pos, join.verb, positions, join.rule.least, join.losers, until))
         self._feed(branch)
 
     def _feed(self, branch: Branch) -> None:

@@ -56,7 +56,7 @@ async def run(saga: str, given: str, run_id: str | None, timeout: float | None, 
     if run_id is None:
         run_id = f"{target.name}-{secrets.token_hex(4)}"
         screen.aside(f"run {run_id}")
-    async with Engine(store, sagas=[target]) as engine:
+    async with Engine(store, sagas=sagas_of(saga.partition(":")[0])) as engine:  # those nested in it are there too
         handle = await engine.start(call, id=run_id)
         try:
             async with asyncio.timeout(timeout):
