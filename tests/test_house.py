@@ -104,6 +104,13 @@ def test_few_public_names() -> None:
     assert not loose, "imported into amends, but not public"
 
 
+def test_public_names_are_grouped_on_top() -> None:
+    drawn = re.search(r"::\n\n(.*?)\n\n", amends.__doc__ or "", re.DOTALL)
+    assert drawn
+    groups = [line.replace("what they give:", "").strip().partition("  ")[2] for line in drawn[1].splitlines()]
+    assert sorted(" ".join(groups).split()) == amends.__all__
+
+
 def test_docs_cite_no_line_numbers() -> None:
     for page in [*PAGES, ROOT / "CHANGELOG.md"]:
         assert not re.search(r"\.py:\d+|\blines? \d+", page.read_text()), page

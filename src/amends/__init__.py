@@ -1,6 +1,20 @@
-"""Durable sagas in plain async Python: steps that end well whatever breaks."""
+"""Durable sagas in plain async Python: steps that end well whatever breaks.
 
-from amends.engine.current import Current, Forward, as_current, current
+::
+
+    to define        saga  step  Retry
+    in a body        sleep  sleep_until  receive  now  random  uuid
+    at once          all_of  settle  any_of  race  quorum  within  vote        what they give: Ok  Failed  Joined  Agreement
+    one for each     each  scatter                                             what they give: Partial  Gathered
+    in a step        current
+    to run           Engine
+    for annotations  Ask  Call  Step  Saga  Handle  Outcome  Current
+    to catch         AmendsError  Compensated  DefinitionError  IdempotencyConflict  JoinFailed  NeedsAttention  StepFailed
+
+The other errors are in `amends.errors`, merges for `scatter` in `amends.merges`, all that tests need in `amends.testing`.
+"""
+
+from amends.engine.current import Current, current
 from amends.engine.engine import Engine
 from amends.engine.handle import Handle, Outcome
 from amends.errors import (
@@ -13,25 +27,27 @@ from amends.errors import (
     StepFailed,
 )
 from amends.model.call import Call, Step, step
-from amends.model.fanout import Each, Partial, each
-from amends.model.gather import scatter
+from amends.model.driving import Ask
+from amends.model.fanout import Partial, each
+from amends.model.gather import Gathered, scatter
 from amends.model.join import Failed, Joined, Ok
 from amends.model.retry import Retry
 from amends.model.saga import Saga, now, random, receive, saga, sleep, sleep_until, uuid
-from amends.model.split import all_of, any_of, quorum, race, settle, vote, within
+from amends.model.split import Agreement, all_of, any_of, quorum, race, settle, vote, within
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Agreement",
     "AmendsError",
+    "Ask",
     "Call",
     "Compensated",
     "Current",
     "DefinitionError",
-    "Each",
     "Engine",
     "Failed",
-    "Forward",
+    "Gathered",
     "Handle",
     "IdempotencyConflict",
     "JoinFailed",
@@ -46,7 +62,6 @@ __all__ = [
     "StepFailed",
     "all_of",
     "any_of",
-    "as_current",
     "current",
     "each",
     "now",

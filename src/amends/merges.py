@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from amends.errors import AmendsError, DefinitionError
 
@@ -44,6 +44,10 @@ class Ranked(Generic[T]):
     by: tuple[str, ...]
 
 
+@overload
+def union() -> Callable[[Gathered[Iterable[T]]], list[Found[T]]]: ...
+@overload
+def union(key: Callable[[T], Hashable] | None) -> Callable[[Gathered[Iterable[T]]], list[Found[T]]]: ...
 def union(key: Callable[[T], Hashable] | None = None) -> Callable[[Gathered[Iterable[T]]], list[Found[T]]]:
     """Merge lists into one: each item once, with the agents that gave it, in the order in which items first appear.
 
@@ -102,6 +106,12 @@ def majority() -> Callable[[Gathered[Mapping[str, V]]], dict[str, Found[V]]]:
     return merge
 
 
+@overload
+def ranked(*, constant: int = ...) -> Callable[[Gathered[Iterable[T]]], list[Ranked[T]]]: ...
+@overload
+def ranked(
+    key: Callable[[T], Hashable] | None, *, constant: int = ...
+) -> Callable[[Gathered[Iterable[T]]], list[Ranked[T]]]: ...
 def ranked(
     key: Callable[[T], Hashable] | None = None, *, constant: int = RANK_CONSTANT
 ) -> Callable[[Gathered[Iterable[T]]], list[Ranked[T]]]:

@@ -10,10 +10,21 @@ from typing import Any
 
 import pytest
 
-from amends import Current, DefinitionError, Forward, as_current
+from amends import Current, DefinitionError
 from amends.errors import RuleBroken, StaleToken, Vacuous
 from amends.stores.port import Letter
-from amends.testing import Ending, Refused, World, always, explore, fake, when_compensated, when_completed
+from amends.testing import (
+    Ending,
+    Forward,
+    Refused,
+    World,
+    always,
+    as_current,
+    explore,
+    fake,
+    when_compensated,
+    when_completed,
+)
 from amends.testing.explorer.scenario import Act
 from tests.testing import own_sagas as own
 from tests.testing.planted import keys, undos

@@ -12,7 +12,6 @@ from amends import (
     Compensated,
     Current,
     Engine,
-    Forward,
     Handle,
     NeedsAttention,
     Outcome,
@@ -20,7 +19,6 @@ from amends import (
     Saga,
     Step,
     StepFailed,
-    as_current,
     current,
     now,
     random,
@@ -31,6 +29,7 @@ from amends import (
     step,
     uuid,
 )
+from amends.testing import Forward, as_current
 
 
 @dataclass(frozen=True)

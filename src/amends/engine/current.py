@@ -45,11 +45,15 @@ def current() -> Current:
     """The call that is running; in a step, an undo or a check.
 
     Raises:
-        EngineClosed: no engine is running this function; in a test, wrap the call in `with as_current(...)`.
+        EngineClosed: no engine is running this function; in a test, wrap the call in
+            `with amends.testing.as_current(Current(...))`.
     """
     now = _current.get()
     if now is None:
-        raise EngineClosed("current() is known only while an engine runs a step, an undo or a check.")
+        raise EngineClosed(
+            "current() is known only while an engine runs a step, an undo or a check. To run one by hand, wrap the call in "
+            "`with amends.testing.as_current(Current(...))`."
+        )
     return now
 
 

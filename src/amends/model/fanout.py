@@ -6,13 +6,14 @@ bounded by the size of a chunk, however many items there are, and a chunk is und
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from amends.errors import DefinitionError, StepFailed, TooManyFailures
-from amends.model.call import Call, Step, Target
+from amends.model.call import Call, Target
 from amends.model.chunk import MOST_ITEMS, Chunk, Spec, read, read_fingerprint
 from amends.model.codec import shape_of
 from amends.model.definition import find, place_of
@@ -178,17 +179,29 @@ class Each(Join[Partial[R_co]]):
         async for part in self._parts():
             yield [decode(value) for value in read(part).values]
 
-    def reduce(self, fn: Callable[[A, R_co], A] | Step[[A, list[R_co]], A], initial: A) -> Folded[A]:
+    @overload
+    def reduce(self, fn: Callable[[A, list[R_co]], Ask[A]], initial: A) -> Folded[A]: ...
+    @overload
+    def reduce(self, fn: Callable[[A, R_co], A], initial: A) -> Folded[A]: ...
+    def reduce(self, fn: Callable[[A, R_co], A] | Callable[[A, list[R_co]], Ask[A]], initial: A) -> Folded[A]:
         """Fold the values in the order of the items, without holding more of them than a chunk.
 
         Args:
-            fn: a pure function of the value so far and the next value; or a step of the value so far and the list of a
-                chunk's values, which is called once for each chunk.
+            fn: a pure function of the value so far and the next value; or a step (or a saga) of the value so far and the
+                list of a chunk's values, which is called once for each chunk.
             initial: the value to begin with.
 
         Returns:
             what can be awaited in a saga for the last value; it raises what awaiting the fan-out raises.
+
+        Raises:
+            DefinitionError: `fn` is an `async def` that is no step.
         """
+        if inspect.iscoroutinefunction(fn):
+            raise DefinitionError(
+                f"reduce() takes a pure function (a `def`), or a step that is called once for each chunk, not {fn!r}. "
+                "Make it a `def` of the value so far and the next value, or put @step on it and take a list of values."
+            )
         return Folded(self, fn, initial)
 
     async def _parts(self) -> AsyncIterator[bytes]:
@@ -219,7 +232,7 @@ class Folded(Generic[A]):
     async def _fold(self) -> A:
         value = self._initial
         async for part in self._each.parts():
-            if isinstance(self._fn, Step):
+            if isinstance(self._fn, Target):
                 value = await self._fn(value, part)
             else:
                 for each in part:

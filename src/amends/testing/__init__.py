@@ -1,5 +1,6 @@
-"""Tests for your own sagas: the fault explorer, the worlds that it plays, and the suite that every store must pass."""
+"""Tests for your own sagas: steps by hand, the fault explorer with its worlds, and the suite for stores."""
 
+from amends.engine.current import Forward, as_current
 from amends.testing.expect import always, when_compensated, when_completed
 from amends.testing.explore import Exploration, Explore, explore
 from amends.testing.explorer.ending import Ending
@@ -11,12 +12,14 @@ __all__ = [
     "Ending",
     "Exploration",
     "Explore",
+    "Forward",
     "Refused",
     "Scenario",
     "Service",
     "Unavailable",
     "World",
     "always",
+    "as_current",
     "explore",
     "fake",
     "when_compensated",
