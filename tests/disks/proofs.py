@@ -118,9 +118,9 @@ def _folder() -> Iterator[Path]:
 
 @contextmanager
 def _early_checkpoints() -> Iterator[None]:
-    real: Callable[..., object] = files.connect
+    real: Callable[..., object] = files._set
     checkpoint_often(setattr)
     try:
         yield
     finally:
-        setattr(files, "connect", real)  # noqa: B010 (a module's function, put back)
+        setattr(files, "_set", real)  # noqa: B010 (a module's function, put back)

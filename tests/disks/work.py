@@ -139,11 +139,10 @@ def goes_on(path: Path) -> list[str]:
 
 def checkpoint_often(patch: Callable[[object, str, object], None]) -> None:
     """Let every connection of the store write checkpoints early."""
-    real = files.connect
+    real = files._set
 
-    def connect(path: Path, durability: Durability, busy: float) -> sqlite3.Connection:
-        made = real(path, durability, busy)
-        made.execute(f"PRAGMA wal_autocheckpoint={OFTEN}")
-        return made
+    def set_(path: Path, connection: sqlite3.Connection, durability: Durability, busy: float) -> None:
+        real(path, connection, durability, busy)
+        connection.execute(f"PRAGMA wal_autocheckpoint={OFTEN}")
 
-    patch(files, "connect", connect)
+    patch(files, "_set", set_)

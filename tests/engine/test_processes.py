@@ -96,8 +96,8 @@ def stopped_in_the_middle(folder: Path) -> subprocess.Popen[str]:
 
 
 def test_many_processes_open_a_new_file_at_once(tmp_path: Path) -> None:
-    code = "import asyncio, sys; from amends.stores.files import prepare; from pathlib import Path; "
-    code += "print(prepare(Path(sys.argv[1]), 'full', 30.0))"
+    code = "import asyncio, sys; from amends.stores.files import opened; from pathlib import Path; "
+    code += "print(opened(Path(sys.argv[1]), 'full', 30.0)[0])"
     for round_ in range(3):
         command = [sys.executable, "-c", code, str(tmp_path / f"{round_}.db")]
         all_ = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(6)]

@@ -145,6 +145,16 @@ def test_a_file_that_is_held_when_it_is_opened_is_told(tmp_path: Path) -> None:
     with_store(path, nothing)
 
 
+def test_a_file_is_opened_while_another_one_writes(tmp_path: Path) -> None:
+    """Nothing is written to a file that is as it should be, so nobody waits for the one who writes."""
+    identity, writing = files.opened(tmp_path / "a.db", "full", 0.0)
+    writing.execute("BEGIN EXCLUSIVE")
+    again, other = files.opened(tmp_path / "a.db", "full", 0.0)
+    assert again == identity
+    other.close()
+    writing.close()
+
+
 def test_a_place_without_shared_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_patiently", lambda *_: "delete")
     with pytest.raises(StoreUnusable, match="Name a local place"):

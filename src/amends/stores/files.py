@@ -7,6 +7,7 @@ import secrets
 import sqlite3
 import threading
 import time
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,8 +35,10 @@ def located(path: Path) -> Path:
         raise StoreUnusable(f"{str(path)!r} is not a path that can be used: {error}. Name another place.") from error
 
 
-def prepare(path: Path, durability: Durability, busy: float) -> str:
-    """Make the file if it is not there, and migrate it; returns the store's identity.
+def opened(path: Path, durability: Durability, busy: float) -> tuple[str, sqlite3.Connection]:
+    """Open the file, made and migrated if need be; returns the store's identity, and a connection for any one thread.
+
+    Nothing is written to a file that is as it should be.
 
     Raises:
         StoreUnusable: with the cure.
@@ -51,25 +54,27 @@ def prepare(path: Path, durability: Durability, busy: float) -> str:
     try:
         connection = _raw(path, busy)
         try:
-            connection.execute("BEGIN")  # one view of the file: a neighbour may be making it ours right now
-            _recognise(path, connection)
-            connection.execute("COMMIT")
+            identity = _look(path, connection)
             _set(path, connection, durability, busy)
-            return _migrate(path, connection)
-        finally:
+            return identity or _migrate(path, connection), connection
+        except BaseException:  # whatever it was, the connection is of no use, and the error goes on its way
             connection.close()
+            raise
     except sqlite3.Error as error:
         raise explain(error, path) from error
 
 
 def connect(path: Path, durability: Durability, busy: float) -> sqlite3.Connection:
-    """A connection with amends' settings to a file that was prepared, for any one thread."""
-    connection = _raw(path, busy)
+    """Another connection to a file that was opened before, for any one thread. Raises what `opened` does."""
     try:
-        _set(path, connection, durability, busy)
-    except BaseException:  # whatever it was, the connection is of no use, and the error goes on its way
-        connection.close()
-        raise
+        connection = _raw(path, busy)
+        try:
+            _set(path, connection, durability, busy)
+        except BaseException:  # whatever it was, the connection is of no use, and the error goes on its way
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
     return connection
 
 
@@ -132,12 +137,20 @@ def _reason(path: Path, error: OSError) -> str:
     return f"{error}. Give this user the right to write {path.parent}, or name another place."
 
 
+def _look(path: Path, connection: sqlite3.Connection) -> str | None:
+    """The store's identity, if there is nothing to change in the file; whose it is has to be known before anything is."""
+    connection.execute("BEGIN")  # one view of the file: a neighbour may be making it ours right now
+    is_newest = _recognise(path, connection) == len(_steps())
+    identity = _identity(connection) if is_newest else None
+    connection.execute("COMMIT")
+    return identity
+
+
 def _recognise(path: Path, connection: sqlite3.Connection) -> int:
-    """Look before anything is changed: whose file is it? Returns the number of its schema."""
+    """The number of the file's schema, if it is ours or nobody's."""
     ours = connection.execute("PRAGMA application_id").fetchone()[0]
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if ours != APPLICATION_ID and (ours or version or tables):
+    if ours != APPLICATION_ID and (ours or version or connection.execute("SELECT 1 FROM sqlite_master").fetchone()):
         raise StoreUnusable(f"{path} is an SQLite file of another program. Name another file for amends.")
     newest = len(_steps())
     if version > newest:
@@ -147,6 +160,12 @@ def _recognise(path: Path, connection: sqlite3.Connection) -> int:
     return version
 
 
+def _identity(connection: sqlite3.Connection) -> str:
+    identity: str = connection.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()[0]
+    return identity
+
+
+@cache
 def _steps() -> list[Traversable]:
     found = resources.files("amends.stores.migrations").iterdir()
     return sorted((entry for entry in found if entry.name.endswith(".sql")), key=lambda entry: entry.name)
@@ -162,6 +181,6 @@ def _migrate(path: Path, connection: sqlite3.Connection) -> str:
         connection.execute(f"PRAGMA user_version={number}")
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute("INSERT OR IGNORE INTO meta VALUES ('identity', ?)", (secrets.token_hex(16),))
-    identity: str = connection.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()[0]
+    identity = _identity(connection)
     connection.execute("COMMIT")
     return identity

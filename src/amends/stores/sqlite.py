@@ -50,6 +50,7 @@ _UPDATE = (
     "UPDATE runs SET state = ?1, next_at = ?2, outcome = ?3, closed_at = ?4, owner = ?5,"
     f" sum = {sums.SUM.format(state='?1', outcome='?3')} WHERE id = ?6 AND epoch = ?7 AND owner = ?8"
 )
+_DAMAGED = f"saga != ?1 AND state IN ({','.join(f'?{number}' for number in range(2, 2 + len(OPEN)))}) AND NOT {sums.INTACT}"
 _COUNT = (
     "INSERT INTO ends SELECT no, (SELECT coalesce(max(seq), 0) FROM turns WHERE run = runs.no) FROM runs WHERE id = ?"
     " ON CONFLICT (run) DO UPDATE SET length = max(length, excluded.length)"
@@ -70,14 +71,19 @@ class SQLiteStore:
         if self._writer is not None:
             raise EngineClosed("the store is open already; one object serves one worker.")
         self._worker = worker
-        identity, reader, writing = await asyncio.to_thread(self._connect)
+        reading = ThreadPoolExecutor(1, thread_name_prefix="amends-reader")
+        try:
+            identity, writing, self._reader = await asyncio.get_running_loop().run_in_executor(reading, self._connect)
+        except BaseException:  # it is not open then, and the error goes on its way
+            reading.shutdown(wait=False)
+            raise
         self._roster = Roster(worker, lease)
-        self._reader = reader
-        self._reading = ThreadPoolExecutor(1, thread_name_prefix="amends-reader")
+        self._reading = reading
         self._writer = Writer(writing, beat=self._roster.beat, every=self._roster.every, explain=self._explain)
         try:
             await self._write(self._roster.beat)
-            await self._write(_set_aside)
+            if await self._read(_has_damaged):
+                await self._write(_set_aside)
         except BaseException:  # it is not open then, and the error goes on its way
             await self._end(self._writer)
             raise
@@ -85,16 +91,12 @@ class SQLiteStore:
 
     def _connect(self) -> tuple[str, sqlite3.Connection, sqlite3.Connection]:
         self._path = files.located(self._path)
-        identity = files.prepare(self._path, self._durability, self._busy)
+        identity, writing = files.opened(self._path, self._durability, self._busy)
         try:
-            reader = files.connect(self._path, self._durability, self._busy)
-            try:
-                return identity, reader, files.connect(self._path, self._durability, self._busy)
-            except BaseException:  # half open is not open; the error goes on its way
-                reader.close()
-                raise
-        except sqlite3.Error as error:
-            raise self._explain(error) from error
+            return identity, writing, files.connect(self._path, self._durability, self._busy)
+        except BaseException:  # half open is not open; the error goes on its way
+            writing.close()
+            raise
 
     async def close(self) -> None:
         """See `Store.close`."""
@@ -291,11 +293,13 @@ def _run(db: sqlite3.Connection, run_id: str) -> Run | None:
     return None if row is None else Run(*row[1:])
 
 
+def _has_damaged(db: sqlite3.Connection) -> bool:
+    return db.execute(f"SELECT 1 FROM runs WHERE {_DAMAGED} LIMIT 1", (DAMAGED, *OPEN)).fetchone() is not None
+
+
 def _set_aside(db: sqlite3.Connection) -> None:
     """Let open runs whose rows are damaged be claimed by whoever looks: their own saga's name may be what was changed."""
-    marks = ",".join("?" * len(OPEN))
-    sql = f"UPDATE runs SET saga = ?, owner = NULL, next_at = 0 WHERE state IN ({marks}) AND saga != ? AND NOT {sums.INTACT}"
-    db.execute(sql, (DAMAGED, *OPEN, DAMAGED))
+    db.execute(f"UPDATE runs SET saga = ?1, owner = NULL, next_at = 0 WHERE {_DAMAGED}", (DAMAGED, *OPEN))
 
 
 def _shown(intact: int, *row: Any) -> Run:
