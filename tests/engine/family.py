@@ -25,6 +25,7 @@ def fresh() -> None:
     keys.clear()
     log.clear()
     broken.clear()
+    meeting.clear()
     flying[:] = [0, 0]
 
 
@@ -98,6 +99,30 @@ async def patient_tour() -> str:
     return await waiting_trip("a")
 
 
+meeting: list[asyncio.Event] = []
+
+
+@step(no_undo="it only waits for the others")
+async def meet(number: int) -> int:
+    """Wait until so many are there."""
+    meeting.append(asyncio.Event())
+    if len(meeting) == number:
+        for each_ in meeting:
+            each_.set()
+    await meeting[-1].wait()
+    return number
+
+
+@saga
+async def meets(number: int) -> int:
+    return await meet(number)
+
+
+@saga
+async def sends_to_meet(number: int) -> int:
+    return await meets(number)
+
+
 @saga
 async def many(names: list[str], limit: int, tolerate: int) -> list[str]:
     return list((await each(book, names, limit=limit, tolerate=tolerate)).ok)
@@ -110,7 +135,7 @@ async def many_trips(names: list[str]) -> list[str]:
     return list(found)
 
 
-SAGAS = [trip, waiting_trip, deep, tour, tour_with_a_detour, fastest, patient_tour, many, many_trips]
+SAGAS = [trip, waiting_trip, deep, tour, tour_with_a_detour, fastest, patient_tour, meets, sends_to_meet, many, many_trips]
 
 
 class Cut(MemoryStore):

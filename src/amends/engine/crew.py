@@ -44,6 +44,10 @@ class Driver(Protocol):
         """Fetch what was posted to the run."""
         ...
 
+    def give_room(self) -> None:
+        """Leave memory, if all that is to come is what nested runs do."""
+        ...
+
     def pause(self) -> None:
         """Let go of the run; whoever takes over goes on."""
         ...
@@ -74,6 +78,7 @@ class Crew:
         self.runners: dict[str, Driver] = {}
         self.drive = drive
         self.starting: set[str] = set()
+        self.coming: dict[str, Run] = {}
         self.unsure = False
         self.pausing = False
         self.wake = asyncio.Event()
@@ -87,7 +92,13 @@ class Crew:
 
     def slots(self) -> int:
         """How many more runs may be driven here."""
-        return 0 if self.pausing or not self.drive else max(0, self.max_runs - len(self.runners) - len(self.starting))
+        taken = len(self.runners) + len(self.starting) + len(self.coming)
+        return 0 if self.pausing or not self.drive else max(0, self.max_runs - taken)
+
+    def make_room(self) -> None:
+        """Let runs that only wait for nested ones leave memory: others wait for a place, perhaps those nested ones."""
+        for runner in list(self.runners.values()):
+            runner.give_room()
 
     def machine(self, row: Run) -> Machine:
         """A fresh machine for a run of one of this engine's sagas."""

@@ -38,7 +38,6 @@ class Recovery:
         self._crew = crew
         self._poll = poll
         crew.adopt = self._adopt_soon
-        self._coming: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def watch(self) -> None:
@@ -68,8 +67,9 @@ class Recovery:
                 crew.runners[run_id].look_for_mail()
         if crew.unsure:
             await self._find_strays()
-        limit = min(BATCH, crew.slots() - len(self._coming))
+        limit = min(BATCH, crew.slots())
         if limit <= 0 or not crew.sagas:
+            crew.make_room()
             return False
         try:
             rows = await crew.store.claim(crew.names, now=crew.now(), limit=limit)
@@ -91,10 +91,10 @@ class Recovery:
 
     def _adopt_soon(self, row: Run, delay: float = 0.0) -> None:
         """Bring a run back; of two claims of one run the later counts, whichever is heard of first."""
-        known = self._coming.get(row.id)
+        known = self._crew.coming.get(row.id)
         if self._crew.pausing or (known is not None and known.epoch >= row.epoch):
             return
-        self._coming[row.id] = row
+        self._crew.coming[row.id] = row
         if known is None:
             task = self._crew.loop.create_task(self._adopt(row.id, delay))
             self._tasks.add(task)
@@ -104,7 +104,7 @@ class Recovery:
         """Bring a run back by replay, and drive it on; whatever comes in between, it is not forgotten."""
         while True:
             await asyncio.sleep(delay)
-            row, again, delay = self._coming[run_id], delay > 0, STUMBLE
+            row, again, delay = self._crew.coming[run_id], delay > 0, STUMBLE
             try:
                 await self._bring_back(await self._as_it_is(row) if again else row)
             except EngineClosed:
@@ -117,8 +117,8 @@ class Recovery:
             except Exception:  # whatever it is, the run is tried again
                 log.exception("run %s could not be taken up, and is tried again", run_id)
                 continue
-            if self._coming[run_id] is row:
-                del self._coming[run_id]
+            if self._crew.coming[run_id] is row:
+                del self._crew.coming[run_id]
                 return
 
     async def _as_it_is(self, row: Run) -> Run:

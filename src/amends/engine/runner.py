@@ -52,6 +52,7 @@ class Runner:
         self._scheduled = False
         self._gone = False
         self._seen_mail: set[int] = set()
+        self._newest_mail = 0
         self._alarm: asyncio.TimerHandle | None = None
         self._fetching: asyncio.Task[None] | None = None
 
@@ -81,6 +82,7 @@ class Runner:
         """Turn mail into facts; a run that is parked for its code takes only what a person says about that."""
         for mail in letters:
             fact = decode_fact(mail.body)
+            self._newest_mail = max(self._newest_mail, mail.no)
             if mail.no not in self._seen_mail and not (self.machine.stalled and not isinstance(fact, _LETTER_ACTS)):
                 self._seen_mail.add(mail.no)
                 self.tell(fact, mail.no)
@@ -165,6 +167,7 @@ class Runner:
             posts=family.posts(self.row, self.machine, decisions, self._crew.now()),
         )
         self._committing = True
+        self._crew.starting.update(nested.id for nested in change.starts if nested.owner is not None)
         self._crew.store.commit(change).add_done_callback(lambda done: self._committed(done, change, turn, decisions))
 
     @property
@@ -180,22 +183,29 @@ class Runner:
 
     def _committed(self, done: asyncio.Future[None], change: Change, turn: list[Record], decisions: list[Decision]) -> None:
         self._committing = False
+        error = None if done.cancelled() else done.exception()
+        self._start_nested(change, written=error is None)
         if done.cancelled() or self._gone:
             return
-        error = done.exception()
         if error is not None:
             self._stumble(error)
             return
         if change.turn is not None:
             self._seq, self._sum = change.turn.seq, change.turn.sum
-        for run in change.starts:
-            if run.owner is None:
-                self._crew.wake.set()
-            else:
-                self._crew.adopt(run, 0.0)
         for run_id, _ in change.posts:
             self._crew.poke(run_id)
         self._after(turn, decisions)
+
+    def _start_nested(self, change: Change, *, written: bool) -> None:
+        """Take up the runs that a turn started, though their owner may have been let go of meanwhile."""
+        for nested in change.starts:
+            self._crew.starting.discard(nested.id)
+            if nested.owner is None:
+                self._crew.wake.set()
+            elif written:
+                self._crew.adopt(nested, 0.0)
+            else:
+                self._crew.doubt()  # they may be there, and ours
 
     def _after(self, turn: list[Record], decisions: list[Decision]) -> None:
         telemetry.report(self.machine, turn)
@@ -261,13 +271,14 @@ class Runner:
         if not self.at_rest or (wait is not None and wait <= PARK_AFTER):
             self._alarm = None if wait is None else self._crew.loop.call_later(wait, self._ring)
         elif self.machine.effects.waits_for_runs() and self._crew.slots() > 0:
-            self._alarm = self._crew.loop.call_later(PARK_AFTER, self._give_room)  # a nested run may be done soon
+            self._alarm = self._crew.loop.call_later(PARK_AFTER, self.give_room)  # a nested run may be done soon
         else:
             self._park(None if due is None else due - self._ahead)
 
-    def _give_room(self) -> None:
-        """Leave memory while nested runs go on."""
-        if not self._gone and self.at_rest and not self._crew.pausing:
+    def give_room(self) -> None:
+        """Leave memory, if all that is to come is what nested runs do."""
+        idle = not self._gone and self.at_rest and not self._crew.pausing
+        if idle and self.machine.effects.waits_for_runs():
             due = self.machine.timers.next_due
             self._park(None if due is None else due - self._ahead)
 
@@ -286,7 +297,7 @@ class Runner:
             next_at=until,
             outcome=self._outcome(self._state),
             release=True,
-            seen_mail=max(self._seen_mail, default=0),
+            seen_mail=self._newest_mail,
         )
         self._leave()
         self._crew.store.commit(change).add_done_callback(self._parked)

@@ -1,0 +1,168 @@
+"""Nested runs when the store, other workers and the lack of room get in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from amends.engine import recovery, runner
+from amends.errors import StoreError
+from amends.stores.memory import MemoryStore
+from amends.stores.port import Change
+from tests.engine import family
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    family.fresh()
+    for module in (recovery, runner):
+        monkeypatch.setattr(module, "STUMBLE", 0.01)
+
+
+def net() -> list[str]:
+    return sorted(name for name, times in family.done.items() for _ in range(times))
+
+
+def run(main: Callable[[], Awaitable[Any]]) -> Any:
+    return asyncio.run(asyncio.wait_for(main(), 10))
+
+
+async def until(what: Callable[[], bool]) -> None:
+    while not what():
+        await asyncio.sleep(0.002)
+
+
+class Unheard(MemoryStore):
+    """Writes the turn that starts nested runs, and says that it failed to."""
+
+    said = 0
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        """See `Store.commit`."""
+        done = super().commit(change)
+        if change.starts and not self.said:
+            self.said += 1
+            done = asyncio.get_running_loop().create_future()
+            done.set_exception(StoreError("nobody knows whether it was written"))
+        return done
+
+
+def test_nested_runs_that_were_written_unheard_are_driven() -> None:
+    async def main() -> None:
+        store = Unheard()
+        async with family.engine(store) as engine:
+            assert await engine.run(family.tour(), id="x") == ["before", "a1a2", "b1b2b3", "after"]
+            assert store.said
+
+    run(main)
+
+
+class Late(MemoryStore):
+    """Writes the turn that starts nested runs, and says so only later."""
+
+    may: asyncio.Event
+    held = False
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        """See `Store.commit`."""
+        done = super().commit(change)
+        if not change.starts or self.held:
+            return done
+        self.held = True
+
+        async def later() -> None:
+            await self.may.wait()
+            await done
+
+        return asyncio.ensure_future(later())
+
+
+def test_nested_runs_of_a_run_that_was_let_go_meanwhile_are_driven() -> None:
+    """The owner's driver stumbles while the turn that starts nested runs is being written."""
+
+    async def main() -> None:
+        store = Late()
+        store.may = asyncio.Event()
+        async with family.engine(store) as engine:
+            handle = await engine.start(family.tour(), id="x")
+            await until(lambda: store.held)
+            crew: Any = engine._crew
+            crew.runners["x"]._stumble(StoreError("its mail cannot be read"))
+            store.may.set()
+            assert await handle.result() == ["before", "a1a2", "b1b2b3", "after"]
+
+    run(main)
+
+
+class Counting(MemoryStore):
+    """Counts how often a run is claimed, and how many runs are driven at once."""
+
+    claimed = 0
+    most = 0
+
+    async def claim(self, sagas: Any, *, now: float, limit: int) -> Any:
+        """See `Store.claim`."""
+        rows = await super().claim(sagas, now=now, limit=limit)
+        self.claimed += len(rows)
+        return rows
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        """See `Store.commit`."""
+        done = super().commit(change)
+        self.most = max(self.most, sum(row.owner is not None for row in self.shelf.runs.values()))
+        return done
+
+
+def test_no_more_nested_runs_are_driven_than_there_is_room_for() -> None:
+    async def main() -> None:
+        store = Counting()
+        async with family.engine(store, max_runs=7) as engine:
+            handles = [await engine.start(family.tour(), id=f"x{number}") for number in range(6)]
+            for handle in handles:
+                assert (await handle.outcome()).state == "completed"
+        assert store.most <= 7
+
+    run(main)
+
+
+def test_runs_that_only_wait_for_nested_ones_make_room_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "PARK_AFTER", 1000.0)
+
+    async def main() -> None:
+        async with family.engine(MemoryStore(), max_runs=4) as engine:
+            handles = [await engine.start(family.sends_to_meet(4), id=f"x{number}") for number in range(4)]
+            for handle in handles:
+                assert await handle.result() == 4
+
+    run(main)
+
+
+def test_mail_to_a_run_that_is_parked_for_its_code_waits_without_a_stir(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "PARK_AFTER", 0.0)
+
+    async def other() -> list[str]:
+        return [await family.book("other")]
+
+    async def main() -> None:
+        store = Counting()
+        async with family.engine(store) as engine:
+            handle = await engine.start(family.patient_tour(), id="x")
+            await until(lambda: "a1" in family.log and store.shelf.runs["x"].owner is None)
+            with monkeypatch.context() as patch:
+                patch.setattr(family.patient_tour, "function", other)
+                await engine.tell("x", "who reads this?")
+                assert (await handle.outcome()).state == "needs_attention"
+            await engine.tell("x//1", "!")  # the nested run has its value: its owner gets mail, and must not take it in yet
+            await until(lambda: store.shelf.runs["x//1"].state == "held" and store.shelf.runs["x"].owner is None)
+            before = store.claimed
+            for _ in range(10):
+                await asyncio.sleep(0.01)
+            assert store.claimed - before <= 1
+            await engine.dlq.retry("x#1", by="ann")
+            await until(lambda: store.shelf.runs["x"].state == "completed")
+            assert await handle.result() == "a1!"
+
+    run(main)
