@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from amends.engine.berths import Berths
 from amends.engine.threads import Threads
 from amends.model import chunk
 from amends.model.machine import Machine
@@ -38,6 +39,10 @@ class Driver(Protocol):
     @property
     def at_rest(self) -> bool:
         """Whether nothing is in flight, neither calls nor writes."""
+        ...
+
+    def turn(self) -> None:
+        """Decide about the facts at hand, and have that written."""
         ...
 
     def look_for_mail(self) -> None:
@@ -73,7 +78,7 @@ class Crew:
         self.worker = worker
         self.loop = asyncio.get_running_loop()
         self.max_runs, max_steps, threads = limits
-        self.steps = asyncio.Semaphore(max_steps)
+        self.berths = Berths(max_steps)
         self.threads = Threads(threads)
         self.runners: dict[str, Driver] = {}
         self.drive = drive
@@ -83,6 +88,7 @@ class Crew:
         self.pausing = False
         self.wake = asyncio.Event()
         self.adopt: Callable[[Run, float], None] = _nobody
+        self._ready: list[Driver] = []
         self._watchers: dict[str, list[asyncio.Future[Seen]]] = {}
         self._anchor = wall() - self.loop.time()
 
@@ -120,6 +126,17 @@ class Crew:
     def _saga(self, name: str) -> Saga[..., Any]:
         root = name.removesuffix(chunk.NAME)
         return self.sagas[name] if root == name else chunk.Chunk(root)
+
+    def turn_soon(self, driver: Driver) -> None:
+        """Let a run take its turn: all that are ready take theirs in one go, so that they share a commit."""
+        if not self._ready:
+            self.loop.call_soon(self._take_turns)
+        self._ready.append(driver)
+
+    def _take_turns(self) -> None:
+        ready, self._ready = self._ready, []
+        for driver in ready:
+            driver.turn()
 
     def doubt(self) -> None:
         """The store's answer was lost: this worker may have been given runs without hearing of it. Recovery finds out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from amends.errors import EngineClosed
 
@@ -38,7 +38,15 @@ class Current:
     deadline: float | None = None
 
 
-_current: ContextVar[Current | None] = ContextVar("amends_current", default=None)
+class Calling(Protocol):
+    """A call under way, which can say what it is: most steps never ask."""
+
+    def describe(self) -> Current:
+        """What the step can know about it."""
+        ...
+
+
+_current: ContextVar[Current | Calling | None] = ContextVar("amends_current", default=None)
 
 
 def current() -> Current:
@@ -48,13 +56,19 @@ def current() -> Current:
         EngineClosed: no engine is running this function; in a test, wrap the call in
             `with amends.testing.as_current(Current(...))`.
     """
-    now = _current.get()
+    now = known()
     if now is None:
         raise EngineClosed(
             "current() is known only while an engine runs a step, an undo or a check. To run one by hand, wrap the call in "
             "`with amends.testing.as_current(Current(...))`."
         )
     return now
+
+
+def known() -> Current | None:
+    """The call that is running, if one is."""
+    now = _current.get()
+    return now if now is None or isinstance(now, Current) else now.describe()
 
 
 class as_current:  # noqa: N801 (reads like a function)

@@ -236,7 +236,7 @@ class Engine:
         crew = self._crew
         machine = crew.machine(row)
         fact = records.Started(row.created_at)
-        decisions = noloop.receive(machine, fact)
+        decisions = noloop.call(machine.receive, fact)
         if any(isinstance(decision, records.ChildWanted) for decision in decisions):
             machine.close()  # runs nested in it are started by the commit of a turn: its first is one like any other
             return await self._begin_later(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from amends.engine.current import Current, Forward, _current
@@ -26,6 +26,9 @@ Kind = Literal["step", "undo", "check"]
 
 STOP_GRACE = 5.0
 """Seconds that a call which was interrupted gets to come to its end before it is left alone, in doubt."""
+
+
+is_async = lru_cache(maxsize=4096)(inspect.iscoroutinefunction)
 
 
 class Interrupted(Exception):
@@ -50,11 +53,20 @@ class Flight:
         self._kind: Kind = kind
         self._attempt = attempt
         self._land = land
+        self.given_up = False
         self._landed = False
+        self._flying = False
         self._called = False
         self._why: Exception | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        self._task = crew.loop.create_task(self._fly())
+        self._task: asyncio.Task[None] | None = None
+        self._given: dict[str, Any] = {}
+        self._deadline: float | None = None
+        crew.berths.enter(self)
+
+    def begin(self) -> None:
+        """There is room for the call."""
+        self._task = self._crew.loop.create_task(self._fly())
 
     def interrupt(self, why: Exception) -> None:
         """Cancel the call; if it does not end within the grace, it is left alone and is in doubt.
@@ -64,7 +76,7 @@ class Flight:
         if self._landed or self._why is not None:
             return
         self._why = why
-        self._task.cancel()
+        self._cancel()
         if self._called:
             self._set_alarm(STOP_GRACE, partial(self._ended, None, why))
         else:
@@ -74,12 +86,25 @@ class Flight:
         """Cancel the call and tell nobody: the process pauses, or the run belongs to another worker."""
         self._landed = True
         self._set_alarm(None)
-        self._task.cancel()
+        self._cancel()
+
+    def _cancel(self) -> None:
+        self.given_up = True
+        if self._task is not None:
+            self._task.cancel()
+            if not self._flying:
+                self._crew.berths.leave()  # its coroutine is never entered
 
     async def _fly(self) -> None:
+        self._flying = True
         try:
-            async with self._crew.steps:
-                value = await self._call()
+            call, limit = self._plan()
+            if limit is not None:
+                self._deadline = self._crew.now() + limit
+                self._set_alarm(limit, partial(self.interrupt, TimeoutError(f"no answer within {limit:g} seconds")))
+            _current.set(self)
+            self._called = True
+            value = await (call() if is_async(call.func) else self._crew.threads.run(call))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever user code raises is the outcome of this attempt
@@ -87,23 +112,13 @@ class Flight:
             self._ended(None, self._why if cancelled and self._why else error)
         else:
             self._ended(value, None)
+        finally:
+            self._crew.berths.leave()
 
-    async def _call(self) -> Any:
-        given = self.effect.step.signature.decode(self.effect.args)
-        call, limit = self._plan(given)
-        deadline = None
-        if limit is not None:
-            deadline = self._crew.now() + limit
-            self._set_alarm(limit, partial(self.interrupt, TimeoutError(f"no answer within {limit:g} seconds")))
-        self._announce(given, deadline)
-        self._called = True
-        if inspect.iscoroutinefunction(call.func):
-            return await call()
-        return await self._crew.threads.run(call)
-
-    def _plan(self, given: dict[str, Any]) -> tuple[partial[Any], float | None]:
+    def _plan(self) -> tuple[partial[Any], float | None]:
         """What to call, with what, and for how many seconds at most."""
         step, effect = self.effect.step, self.effect
+        self._given = given = step.signature.decode(effect.args)
         if self._kind == "step":
             return partial(step.function, **given), step.options.timeout
         companion: Companion | None = step.checking if self._kind == "check" else step.undoing
@@ -113,11 +128,12 @@ class Flight:
         result = None if effect.result is None else step.signature.result.decode(effect.result)
         return partial(companion.function, result), companion.timeout
 
-    def _announce(self, given: dict[str, Any], deadline: float | None) -> None:
+    def describe(self) -> Current:
+        """What the step can know about the call."""
         effect, machine = self.effect, self._machine
         key = keys.undo_key(effect.key) if self._kind == "undo" else effect.key
-        forward = Forward(effect.key, given, effect.in_doubt)
-        _current.set(Current(key, self._attempt, machine.run_id, machine.saga.name, effect.step.name, forward, deadline))
+        forward = Forward(effect.key, self._given, effect.in_doubt)
+        return Current(key, self._attempt, machine.run_id, machine.saga.name, effect.step.name, forward, self._deadline)
 
     def _ended(self, value: Any, error: BaseException | None) -> None:
         """Turn what came of the call into the one fact about it."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 from amends.errors import ForeignAwait
 from amends.model.body import CURE
 
 if TYPE_CHECKING:
-    from amends.model.machine import Machine
-    from amends.model.records import Decision, Fact
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class NoLoop:
@@ -29,18 +31,11 @@ class NoLoop:
 NO_LOOP: Any = NoLoop()
 
 
-def receive(machine: Machine, fact: Fact) -> list[Decision]:
-    """`machine.receive(fact)`, with the event loop out of the body's reach."""
-    with out_of_reach():
-        return machine.receive(fact)
-
-
-class out_of_reach:  # noqa: N801 (reads like a function)
-    """While it lasts, whoever asks for the running event loop is refused."""
-
-    def __enter__(self) -> None:
-        self._loop = asyncio._get_running_loop()
-        asyncio._set_running_loop(NO_LOOP)
-
-    def __exit__(self, *_: object) -> None:
-        asyncio._set_running_loop(self._loop)
+def call(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function that drives a saga body; whoever asks for the running event loop meanwhile is refused."""
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(NO_LOOP)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        asyncio._set_running_loop(loop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -30,6 +31,9 @@ PARK_AFTER = 5.0
 
 STUMBLE = 1.0
 """Seconds before a run is taken up again after the store refused a write."""
+
+_PLAIN = frozenset({records.StepWanted, records.RetryWanted, records.CheckWanted, records.StopWanted, records.TimerWanted})
+"""Decisions that are nobody's business but the run's own."""
 
 _LETTER_ACTS = (records.Retried, records.Resolved, records.Abandoned, records.Answered)
 
@@ -111,9 +115,10 @@ class Runner:
     def _schedule(self) -> None:
         if not (self._scheduled or self._committing or self._gone):
             self._scheduled = True
-            self._crew.loop.call_soon(self._turn)
+            self._crew.turn_soon(self)
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """Decide about the facts at hand, and have that written."""
         self._scheduled = False
         if self._gone or not self._inbox:
             return
@@ -125,7 +130,7 @@ class Runner:
             if number is not None:
                 mail.append(number)
             try:
-                decided = noloop.receive(self.machine, fact)
+                decided = noloop.call(self.machine.receive, fact)
             except IllegalFact as illegal:
                 log.warning("run %s: %s", self.row.id, illegal)
                 continue
@@ -145,30 +150,32 @@ class Runner:
         if turn:
             body = encode_turn(turn)
             entry = Turn(self._seq + 1, body, chain(self._sum, body))
-        state = self.machine.state
-        closed = state in CLOSED
-        change = Change(
-            self.row.id,
-            self.row.epoch,
+        self._committing = True
+        change = self._change(entry, decisions, mail)
+        self._crew.starting.update(nested.id for nested in change.starts if nested.owner is not None)
+        self._crew.store.commit(change).add_done_callback(partial(self._committed, change, turn, decisions))
+
+    def _change(self, entry: Turn | None, decisions: list[Decision], mail: tuple[int, ...]) -> Change:
+        """All that a turn writes; most turns write their entry in the journal, and nothing else."""
+        state, row, machine = self.machine.state, self.row, self.machine
+        if state == self._state == "running" and not mail and not self._returns and _PLAIN.issuperset(map(type, decisions)):
+            return Change(row.id, row.epoch, entry, state, touched=False)
+        closed, now = state in CLOSED, self._crew.now()
+        return Change(
+            row.id,
+            row.epoch,
             entry,
             state,
             outcome=self._outcome(state),
-            closed_at=self._crew.now() if closed else None,
+            closed_at=now if closed else None,
             release=closed,
             touched=closed or state != self._state or state == "needs_attention" or self._returns,
-            letters=tuple(
-                letter_row(self.machine, decision, self._crew.now())
-                for decision in decisions
-                if isinstance(decision, DeadLettered)
-            ),
+            letters=tuple(letter_row(machine, each, now) for each in decisions if isinstance(each, DeadLettered)),
             mail=mail,
-            frees=closed and self.machine.effects.has_nested(),
-            starts=family.starts(self.row, self.machine, decisions, self._crew.now(), self._crew.worker, self._crew.slots()),
-            posts=family.posts(self.row, self.machine, decisions, self._crew.now()),
+            frees=closed and machine.effects.has_nested,
+            starts=family.starts(row, machine, decisions, now, self._crew.worker, self._crew.slots()),
+            posts=family.posts(row, machine, decisions, now),
         )
-        self._committing = True
-        self._crew.starting.update(nested.id for nested in change.starts if nested.owner is not None)
-        self._crew.store.commit(change).add_done_callback(lambda done: self._committed(done, change, turn, decisions))
 
     @property
     def _returns(self) -> bool:
@@ -181,7 +188,7 @@ class Runner:
             return outcome_of(self.machine)
         return None
 
-    def _committed(self, done: asyncio.Future[None], change: Change, turn: list[Record], decisions: list[Decision]) -> None:
+    def _committed(self, change: Change, turn: list[Record], decisions: list[Decision], done: asyncio.Future[None]) -> None:
         self._committing = False
         error = None if done.cancelled() else done.exception()
         self._start_nested(change, written=error is None)

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("amends.run")
 
-_LOUD = (records.DeadLettered, records.Stalled)
+_LOUD = frozenset({records.DeadLettered, records.Stalled})
 
 
 def report(machine: Machine, turn: Iterable[Record]) -> None:
     """Log the records of a turn once they are durable."""
-    if not log.isEnabledFor(logging.WARNING):
-        return
+    quiet = log.isEnabledFor(logging.INFO)
     for record in turn:
-        level = logging.WARNING if isinstance(record, _LOUD) else logging.INFO
-        if log.isEnabledFor(level):
-            _log(machine, record, level)
+        if type(record) in _LOUD:
+            _log(machine, record, logging.WARNING)
+        elif quiet:
+            _log(machine, record, logging.INFO)
 
 
 def _log(machine: Machine, record: Record, level: int) -> None:

@@ -15,6 +15,7 @@ from amends.model.join import Join
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
+    from types import CodeType
     from uuid import UUID
 
 T_co = TypeVar("T_co", covariant=True)
@@ -64,7 +65,7 @@ class Body:
         self._coroutine = coroutine
         self._seed = seed
         self._draws = 0
-        self._unawaited: dict[int, tuple[Call[Any], str]] = {}
+        self._unawaited: dict[int, tuple[Call[Any], CodeType, int]] = {}
         self.now = 0.0
 
     def resume(self, value: Any = None, error: BaseException | None = None) -> Ask[Any] | Returned | Raised:
@@ -115,7 +116,7 @@ class Body:
     def made(self, call: Call[Any]) -> None:
         """Remember a call until it is awaited, and where it was made."""
         frame = sys._getframe(2)  # 0 is here, 1 is Target.__call__, 2 is the body's own line
-        self._unawaited[id(call)] = (call, f"{frame.f_code.co_filename}:{frame.f_lineno}")
+        self._unawaited[id(call)] = (call, frame.f_code, frame.f_lineno)
 
     def draw(self) -> int:
         """The number of the next draw of luck."""
@@ -135,9 +136,10 @@ class Body:
         return datetime.fromtimestamp(self.now, UTC)
 
     def _forgotten(self) -> NeverAwaited | None:
-        for call, where in self._unawaited.values():
+        for call, code, line in self._unawaited.values():
             return NeverAwaited(
-                f"{call!r}, made at {where}, was never awaited, so it never happened. Write `await {call!r}`."
+                f"{call!r}, made at {code.co_filename}:{line}, was never awaited, so it never happened. "
+                f"Write `await {call!r}`."
             )
         return None
 

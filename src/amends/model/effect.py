@@ -82,6 +82,8 @@ class Phase(Enum):
     UNWINDING = "rolling back"
     STUCK = "waiting for a person"
 
+    __hash__ = object.__hash__  # members are themselves only; Enum's own hash is a call of Python at every look into a table
+
 
 IN_FLIGHT = frozenset({Phase.CALLING, Phase.CHECKING, Phase.UNDOING})
 PAUSED = frozenset({Phase.PAUSING, Phase.PAUSING_CHECK, Phase.PAUSING_UNDO})

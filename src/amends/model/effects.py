@@ -10,7 +10,7 @@ from amends.model.child import Child
 from amends.model.effect import IN_FLIGHT, IN_ITS_OWN_RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from amends.model.effect import Effect
     from amends.model.join import Losers
@@ -23,13 +23,18 @@ STRICTNESS: dict[Losers, int] = {"keep": 0, "cancel": 1, "undo": 2}
 
 
 class Effects(Mapping[int, "Effect"]):
-    """The effects of a run by position. `going_back` is set when the run rolls back, for good."""
+    """The effects of a run by position.
+
+    `going_back` is set when the run rolls back, for good; `has_nested`, when one of them is a nested run.
+    """
 
     def __init__(self, slate: Slate) -> None:
         self._by_pos: dict[int, Effect] = {}
         self.going_back = False
         self._slate = slate
         self._busy: set[int] = set()
+        self._stuck: dict[int, tuple[str, ...]] = {}
+        self.has_nested = False
         self._to_undo: list[Effect] = []
         self._undoing: int | None = None
 
@@ -53,15 +58,11 @@ class Effects(Mapping[int, "Effect"]):
 
     def stuck(self) -> tuple[str, ...]:
         """The dead letters of child runs that hold this run up."""
-        return tuple(letter for effect in self.values() for letter in effect.stuck)
+        return tuple(letter for pos in sorted(self._stuck) for letter in self._stuck[pos]) if self._stuck else ()
 
     def waits_for_runs(self) -> bool:
         """Whether all that moves are nested runs."""
         return self.busy and all(self._by_pos[pos].phase in IN_ITS_OWN_RUN for pos in self._busy)
-
-    def has_nested(self) -> bool:
-        """Whether one of them is a nested run."""
-        return any(isinstance(effect, Child) for effect in self.values())
 
     def in_flight(self) -> list[Effect]:
         """Those whose call, check or undo is under way, or was when the worker died."""
@@ -70,7 +71,8 @@ class Effects(Mapping[int, "Effect"]):
     def begin(self, effect: Effect) -> None:
         """Call it for the first time."""
         self._by_pos[effect.pos] = effect
-        self._do(effect, iter((effect.wanted(),)))
+        self.has_nested = self.has_nested or isinstance(effect, Child)
+        self._do(effect, (effect.wanted(),))
 
     def receive(self, effect: Effect, fact: Fact) -> None:
         """Let one move on by a fact; raises `IllegalFact` when that cannot have happened to it."""
@@ -113,17 +115,22 @@ class Effects(Mapping[int, "Effect"]):
             self._to_undo.pop()
             self._do(effect, effect.take_back())
 
-    def _do(self, effect: Effect, decisions: Iterator[Decision]) -> None:
-        """Carry out one move, and keep what is known about the effects as a whole in step."""
+    def _do(self, effect: Effect, decisions: Iterable[Decision]) -> None:
+        """Carry out one move, and keep what is known about the effects as a whole in step: never by a look at all of them."""
         self._slate.out.extend(decisions)
+        pos = effect.pos
         if effect.busy:
-            self._busy.add(effect.pos)
+            self._busy.add(pos)
         else:
-            self._busy.discard(effect.pos)
-        if effect.until is None:
-            self._slate.timers.pop(effect.pos, None)
-        else:
-            self._slate.timers[effect.pos] = effect.until
+            self._busy.discard(pos)
+        if effect.stuck:
+            self._stuck[pos] = effect.stuck
+        elif self._stuck:
+            self._stuck.pop(pos, None)
+        if effect.until is not None:
+            self._slate.timers[pos] = effect.until
+        elif pos in self._slate.timers:
+            del self._slate.timers[pos]
 
 
 def _stage(effect: Effect) -> int:

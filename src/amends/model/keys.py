@@ -19,11 +19,10 @@ def step_key(namespace: str, saga: str, run_id: str, pos: int, step: str, args: 
     A BLAKE2b hash (RFC 7693, 16 bytes) of its parts, each with its length in front so that no two splits are alike. It
     holds no attempt, epoch, process or time. `generation` grows when an effect was undone and is wanted anew.
     """
-    hasher = blake2b(digest_size=16)
-    for part in (namespace, saga, run_id, str(pos), step, str(generation)):
-        _add(hasher, part.encode())
-    _add(hasher, args)
-    return hasher.hexdigest()
+    texts = (namespace, saga, run_id, str(pos), step, str(generation))
+    parts = [*map(str.encode, texts), args]
+    lengths = ",".join([str(len(part)) for part in parts]) + ":"
+    return blake2b(b"".join([lengths.encode(), *parts]), digest_size=16).hexdigest()
 
 
 def undo_key(key: str) -> str:
@@ -84,8 +83,3 @@ def _shown(old: str, new: str) -> tuple[str, str]:
     start = max(0, parted - MOST_SHOWN // 2)
     cut = slice(start, start + MOST_SHOWN)
     return ("…" + old[cut], "…" + new[cut]) if start else (old[cut], new[cut])
-
-
-def _add(hasher: blake2b, part: bytes) -> None:
-    hasher.update(len(part).to_bytes(8, "big"))
-    hasher.update(part)

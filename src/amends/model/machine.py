@@ -153,7 +153,8 @@ class Machine:
             raise IllegalFact(f"{type(fact).__name__} cannot be told to run {self.run_id!r} now.")
         if self.ended is not None and not isinstance(fact, (records.Told, records.Cancelled)):
             raise IllegalFact(f"{type(fact).__name__} was told to run {self.run_id!r}, which has ended.")
-        self._waiting.foretell(recorded)
+        if recorded:
+            self._waiting.foretell(recorded)
         self._slate.out = []
         self._slate.now = max(self._slate.now, fact.at)
         move(self, fact)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Literal, Protocol, TypeAlias
 
-from amends.engine.current import Current, _current
+from amends.engine.current import Current, known
 from amends.errors import DefinitionError
 
 Verb: TypeAlias = Literal["do", "undo", "check"]
@@ -221,7 +221,7 @@ class Service:
             key: the idempotency key of the effect; `current().forward.key` if neither is given.
             undo_key: the idempotency key of the undo itself, for a service that refunds; `current().key` if it is None.
         """
-        running = _current.get()
+        running = known()
         if receipt is None and key is None:
             key = running.forward.key if running else ""
         own = undo_key or (running.key if running else "")
@@ -237,7 +237,7 @@ class Service:
         return Blocking(self)
 
     async def _ask(self, verb: Verb, what: str, key: str | None, *, receipt: str | None = None, answer: Any = None) -> Any:
-        running = _current.get()
+        running = known()
         if key is None:
             key = (running.forward.key if verb == "check" else running.key) if running else ""
         ask = Ask(self, verb, what, key, receipt, answer, running)
