@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import combinations
 
 from amends import AmendsError, Engine
-from tests.storms.ledger import Ledger, Line, standing
-from tests.storms.sagas import DONE
+from tests.storms.ledger import Ledger, Line, replayed, root_of, standing
+from tests.storms.sagas import DONE, Path
+from tests.storms.stories import Mark, Story, Tree, trees
 from tests.storms.worker import Place
 
 CLOSED = ("completed", "compensated")
@@ -39,53 +39,30 @@ class Audit:
         return {finding.name for finding in self.findings}
 
 
-@dataclass
-class Story:
-    """One run, as the database has it: what was asked for at which position, under which key."""
-
-    run: str
-    saga: str
-    state: str
-    owner: str | None
-    cause: str
-    forward: dict[int, set[str]] = field(default_factory=lambda: defaultdict[int, set[str]](set))
-    back: dict[int, set[str]] = field(default_factory=lambda: defaultdict[int, set[str]](set))
-    ended: list[str] = field(default_factory=list[str])
-
-    @property
-    def given_up(self) -> bool:
-        """Whether it turned back because one call cost ten workers their lives."""
-        return "WorkerDied" in self.cause
-
-
 def audit(place: Place) -> Audit:
     """Check everything, by plain SQL and by the public API."""
     found = Audit()
     ledger = Ledger(place.pages)
-    stories = _read(place, found)
-    known = {story.run for story in stories}
+    known = _read(place, found)
     for run in place.acknowledged.read_text().split():
         found.counts["acknowledged"] += 1
-        if run not in known:
+        if run not in {tree.root.run for tree in known}:
             found.findings.append(Finding("lost", f"{run} was acknowledged and is not there"))
-    for run in sorted(ledger.runs() - known):
+    for run in sorted(ledger.roots() - {tree.root.run for tree in known}):
         found.findings.append(Finding("lost", f"the world knows {run}, the database does not"))
-    for story in stories:
-        lines = ledger.page(story.run)
-        _count(story, lines, found)
+    for tree in known:
+        lines = ledger.page(tree.root.run)
         found.findings += [
-            *_keys(story, lines),
-            *_order(story, lines),
-            *_end(story, lines),
+            Finding("lost", f"the world knows {run}, the database does not") for run in _strangers(tree, lines)
         ]
-    asyncio.run(_ask_amends(place, stories, found))
+        lines = [line for line in lines if line.run in tree.runs]
+        _count(tree, lines, found)
+        found.findings += [*_keys(tree, lines), *_order(tree, lines), *_ends(tree), *_world(tree, lines)]
+    asyncio.run(_ask_amends(place, known, found))
     return found
 
 
-# ── the database ────────────────────────────────────────────────────────────────────────────────
-
-
-def _read(place: Place, found: Audit) -> list[Story]:
+def _read(place: Place, found: Audit) -> list[Tree]:
     db = sqlite3.connect(place.store)
     try:
         for (said,) in db.execute("PRAGMA integrity_check"):
@@ -97,103 +74,125 @@ def _read(place: Place, found: Audit) -> list[Story]:
         }.items():
             if count := db.execute(sql).fetchone()[0]:
                 found.findings.append(Finding("stuck", f"{count} {what}"))
-        rows = db.execute("SELECT no, id, saga, state, owner, outcome FROM runs").fetchall()
-        return [_story(db, row, found) for row in rows]
+        return trees(db, found.counts)
     finally:
         db.close()
 
 
-def _story(db: sqlite3.Connection, row: Any, found: Audit) -> Story:
-    no, run, saga, state, owner, outcome = row
-    cause = (json.loads(outcome or b"{}").get("cause") or {}).get("type", "")
-    story = Story(run, saga, state, owner, cause)
-    for (body,) in db.execute("SELECT body FROM turns WHERE run = ? ORDER BY seq", (no,)):
-        found.counts["turns"] += 1
-        for record in json.loads(body):
-            match record:
-                case ["StepWanted", pos, _, key, _]:
-                    story.forward[pos].add(key)
-                case ["UndoWanted", pos, _, key]:
-                    story.back[pos].add(key)
-                case ["Ended", end, *_]:
-                    story.ended.append(end)
-                case ["Recovered" | "DeadLettered" as name, *_]:
-                    found.counts[name] += 1
-                case _:
-                    pass
-    return story
+def _strangers(tree: Tree, lines: list[Line]) -> set[str]:
+    return {line.run for line in lines} - set(tree.runs)
 
 
-def _count(story: Story, lines: list[Line], found: Audit) -> None:
+def _count(tree: Tree, lines: list[Line], found: Audit) -> None:
     found.counts["runs"] += 1
-    found.counts[story.state] += 1
-    found.counts["given up"] += story.given_up
+    found.counts["nested runs"] += len(tree.runs) - 1
+    found.counts[tree.root.state] += 1
+    found.counts["given up"] += tree.given_up
     found.counts["calls"] += len(lines)
     effects = [(line.op, line.own) for line in lines if line.op in ("do", "undo")]
     found.counts["effects"] += len(set(effects))
     found.counts["calls repeated"] += len(effects) - len(set(effects))
+    took = [line for line in replayed(lines)[1] if line.op == "do"]
+    found.counts["losers that took effect"] += sum(any(mark.lost for mark in tree.way(line)) for line in took)
 
 
 # ── what must hold ──────────────────────────────────────────────────────────────────────────────
 
 
-def _keys(story: Story, lines: list[Line]) -> Iterator[Finding]:
+def _keys(tree: Tree, lines: list[Line]) -> Iterator[Finding]:
     """One key for each position, in the world as in the journal."""
-    used: dict[tuple[int, bool], set[str]] = defaultdict(set)
+    used: dict[tuple[str, int, bool], set[str]] = defaultdict(set)
     for line in lines:
-        used[line.pos, line.op == "undo"].add(line.own)
-    for (pos, back), keys in used.items():
-        asked = (story.back if back else story.forward)[pos]
-        what = f"{story.run}: position {pos}{' (undo)' if back else ''}"
+        used[line.run, line.pos, line.op == "undo"].add(line.own)
+    for (run, pos, back), keys in used.items():
+        story = tree.runs[run]
+        what = f"{run}: position {pos}{' (undo)' if back else ''}"
         if len(keys) > 1:
             yield Finding("doubled key", f"{what} was called under {len(keys)} keys")
-        if not keys <= asked:
+        if not keys <= (story.back if back else story.forward)[pos]:
             yield Finding("unasked", f"{what} was called under a key that the journal does not have")
-    for pos, keys in (*story.forward.items(), *story.back.items()):
-        if len(keys) > 1:
-            yield Finding("doubled key", f"{story.run}: the journal has {len(keys)} keys for position {pos}")
+    for story in tree.runs.values():
+        for pos, keys in (*story.forward.items(), *story.back.items()):
+            if len(keys) > 1:
+                yield Finding("doubled key", f"{story.run}: the journal has {len(keys)} keys for position {pos}")
 
 
-def _order(story: Story, lines: list[Line]) -> Iterator[Finding]:
-    """Forward in the order of the saga, back in reverse, and no way forward once it goes back."""
-    done: dict[int, int] = {}
-    undone: dict[int, int] = {}
-    for number, line in enumerate(lines):
-        if line.op in ("do", "undo"):
-            (done if line.op == "do" else undone).setdefault(line.pos, number)
-    if [*done] != sorted(done):
-        yield Finding("out of order", f"{story.run} took effect at positions {[*done]}, in this order")
-    if [*undone] != sorted(undone, reverse=True):
-        yield Finding("out of order", f"{story.run} was undone at positions {[*undone]}, in this order")
-    there = standing(lines)
-    for line in lines[min(undone.values(), default=len(lines)) :]:
+def _order(tree: Tree, lines: list[Line]) -> Iterator[Finding]:
+    """Forward in the order of the saga, back in reverse, and no way forward once it goes back.
+
+    Branches of a join have no order among each other, and a nested run stands where it is nested. What lost may take effect
+    late and is undone whenever it is found, but before anything is that the join was built on.
+    """
+    there, told = replayed(lines)
+    done = [line for line in told if line.op == "do"]
+    undone = [line for line in told if line.op == "undo"]
+    for first, then in combinations(done, 2):
+        one, other = _parting(tree.way(first), tree.way(then))
+        if one.stage > other.stage and not other.lost:
+            yield Finding("out of order", f"{_what(tree, first)} took effect before {_what(tree, then)}")
+    for first, then in combinations(undone, 2):
+        one, other = _parting(tree.way(first), tree.way(then))
+        if one.stage < other.stage and not one.lost:
+            yield Finding("out of order", f"{_what(tree, first)} was undone before {_what(tree, then)}")
+    rollback = next((line for line in undone if not any(mark.lost for mark in tree.way(line))), None)
+    for line in lines[len(lines) if rollback is None else lines.index(rollback) :]:
         if line.op == "do" and line.key in there:
-            yield Finding("out of order", f"{story.run} took effect at {line.pos} after its rollback began")
+            yield Finding("out of order", f"{_what(tree, line)} took effect after the rollback began")
 
 
-def _end(story: Story, lines: list[Line]) -> Iterator[Finding]:
-    """It has ended as it should, its row and its journal agree, and the world is as they say."""
-    if story.state not in CLOSED or story.owner is not None:
-        yield Finding("stuck", f"{story.run} is {story.state}, driven by {story.owner or 'nobody'}")
-    if story.ended != [story.state]:
-        yield Finding("at odds", f"{story.run} is {story.state} by its row, and {story.ended} by its journal")
-    wanted = DONE.get(story.saga, set()) if not story.given_up else set()
-    if story.state in CLOSED and (story.state == "completed") != bool(wanted):
-        yield Finding("wrong end", f"{story.run} ended {story.state}")
-    there = {line.pos for line in standing(lines).values()}
+def _parting(one: Sequence[Mark], other: Sequence[Mark]) -> tuple[Mark, Mark]:
+    """Where two ways part."""
+    return next(((a, b) for a, b in zip(one, other, strict=False) if a.pos != b.pos), (one[-1], one[-1]))
+
+
+def _what(tree: Tree, line: Line) -> str:
+    return f"{tree.root.run} at {'/'.join(map(str, tree.path(line)))}"
+
+
+def _ends(tree: Tree) -> Iterator[Finding]:
+    """All have ended as they should, and the rows agree with the journals."""
+    root = tree.root
+    for story in tree.runs.values():
+        if story.state not in CLOSED or story.owner is not None:
+            yield Finding("stuck", f"{story.run} is {story.state}, driven by {story.owner or 'nobody'}")
+        if not _agrees(story):
+            yield Finding("at odds", f"{story.run} is {story.state} by its row, and {story.ended} by its journal")
+        if story.state == "completed" != root.state:
+            yield Finding("wrong end", f"{story.run} ended {story.state}, and {root.run} {root.state}")
+    right = (root.state == "completed") == (root.saga in DONE) or (root.state == "compensated" and tree.given_up)
+    if root.state in CLOSED and not right:
+        yield Finding("wrong end", f"{root.run} ended {root.state}")
+
+
+def _agrees(story: Story) -> bool:
+    """A nested run that keeps its value is completed with its owner, without a turn of its own."""
+    if root_of(story.run) != story.run and story.state == "completed":
+        return story.held and not story.ended
+    return story.ended == [story.state]
+
+
+def _world(tree: Tree, lines: list[Line]) -> Iterator[Finding]:
+    """The world is as the run says: all that was wanted, no loser, nothing of what was compensated."""
+    root, left = tree.root, standing(lines)
+    there = {tree.path(line) for line in left.values()}
+    choice = DONE.get(root.saga, []) if root.state == "completed" else [set[Path]()]
+    wanted = min(choice, key=lambda paths: len(paths ^ there), default=set[Path]())
     if missing := wanted - there:
-        yield Finding("missing", f"{story.run} has no effect at positions {sorted(missing)}")
-    if left := there - wanted:
-        yield Finding("left over", f"{story.run} left its effects at positions {sorted(left)}")
+        yield Finding("missing", f"{root.run} has no effect at {sorted(missing)}")
+    if more := there - wanted:
+        yield Finding("left over", f"{root.run} left its effects at {sorted(more)}")
+    value = root.result if root.state == "completed" else []
+    if gone := {key for key in ([value] if isinstance(value, str) else value) if key not in left}:
+        yield Finding("empty promise", f"{root.run} returned {len(gone)} effects that do not stand")
 
 
-async def _ask_amends(place: Place, stories: list[Story], found: Audit) -> None:
+async def _ask_amends(place: Place, known: list[Tree], found: Audit) -> None:
     """What everybody can see: each run is listed as it is in the database, and each journal can be read."""
     async with Engine(place.store, drive=False, durability=place.durability) as engine:
         listed: dict[str, str] = {}
         while page := await engine.list(limit=1000, offset=len(listed)):
             listed |= {row.id: row.state for row in page}
-        if listed != {story.run: story.state for story in stories}:
+        if listed != {story.run: story.state for tree in known for story in tree.runs.values()}:
             found.findings.append(Finding("at odds", "the API lists other runs or states than the database has"))
         for letter in await engine.dlq.list():
             found.findings.append(Finding("stuck", f"dead letter {letter.id} waits: {letter.error}"))

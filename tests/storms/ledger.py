@@ -1,4 +1,5 @@
-"""The outside world of a storm: a page for each run, and one line in it, in one write, for each call that arrived.
+"""The outside world of a storm: one line, in one write, for each call that arrived. A run and all that is nested in it
+share a page, so that the order of what they did is known.
 
 The world honours keys, and its pages are all there is of it: what stands in the world is what its lines add up to, in
 their order. The same key again changes nothing; a key that was undone, or was asked about before it was heard of, can
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from amends import current
+from amends.model.child import APART
 
 Op: TypeAlias = Literal["do", "undo", "ask", "read"]
 
@@ -43,19 +45,24 @@ class Ledger:
         """Add a line about the call that is running."""
         now = current()
         line = f"{now.run_id} {op} {now.step} {pos} {now.forward.key} {now.key} {os.getpid()} {time.monotonic():.6f}\n"
-        append(self._folder / now.run_id, line)
+        append(self._folder / root_of(now.run_id), line)
 
-    def page(self, run: str) -> list[Line]:
-        """What arrived for a run, in the order of its arrival."""
+    def page(self, root: str) -> list[Line]:
+        """What arrived for a run and for those nested in it, in the order of its arrival."""
         try:
-            text = (self._folder / run).read_text()
+            text = (self._folder / root).read_text()
         except FileNotFoundError:
             return []
         return [_line(*line.split()) for line in text.splitlines()]
 
-    def runs(self) -> set[str]:
-        """The runs that the world has heard of."""
+    def roots(self) -> set[str]:
+        """The runs that the world has heard of, for themselves or for what is nested in them."""
         return set(os.listdir(self._folder))
+
+
+def root_of(run: str) -> str:
+    """The run that a run is nested in, at whatever depth; itself, if it is nested in none."""
+    return run.partition(APART)[0]
 
 
 def append(path: Path, text: str) -> None:
@@ -69,15 +76,27 @@ def append(path: Path, text: str) -> None:
 
 def standing(lines: Iterable[Line]) -> dict[str, Line]:
     """By key, the effects that stand in the world after these lines."""
+    return replayed(lines)[0]
+
+
+def replayed(lines: Iterable[Line]) -> tuple[dict[str, Line], list[Line]]:
+    """What stands in the world after these lines, by key; and those that took effect or were the first to undo a key."""
     there: dict[str, Line] = {}
+    undone: set[str] = set()
     over: set[str] = set()
+    told: list[Line] = []
     for line in lines:
-        if line.op == "do" and line.key not in over:
-            there.setdefault(line.key, line)
-        elif line.op == "undo" or (line.op == "ask" and line.key not in there):
+        if line.op == "do" and line.key not in over and line.key not in there:
+            there[line.key] = line
+            told.append(line)
+        elif line.op == "undo" and line.key not in undone:
             there.pop(line.key, None)
+            undone.add(line.key)
             over.add(line.key)
-    return there
+            told.append(line)
+        elif line.op == "ask" and line.key not in there:
+            over.add(line.key)
+    return there, told
 
 
 def _line(run: str, op: Op, step: str, pos: str, key: str, own: str, pid: str, at: str) -> Line:

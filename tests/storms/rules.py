@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable
+from typing import Literal, TypeAlias
 
 from amends.engine.runner import Runner
 from amends.errors import StoreError
-from amends.model.records import DeadLettered
+from amends.model import effects
+from amends.model.effect import Effect
+from amends.model.effects import Effects
+from amends.model.join import Losers
+from amends.model.records import DeadLettered, Decision, JoinDecided, Record, StopWanted, UndoWanted
 from amends.stores import sqlite
 from amends.stores.port import Change
 
-Rule: TypeAlias = Literal["fencing", "intent first"]
+Rule: TypeAlias = Literal["fencing", "intent first", "decision first", "losers undone", "reverse order"]
 
 LATE = 0.005
 """Seconds by which a commit comes too late."""
@@ -20,7 +25,13 @@ LATE = 0.005
 
 def switch_off(rule: Rule) -> None:
     """Break one rule in this process, for good."""
-    {"fencing": _drop_the_fence, "intent first": _act_before_the_journal}[rule]()
+    {
+        "fencing": _drop_the_fence,
+        "intent first": _act_before_the_journal,
+        "decision first": _touch_losers_before_the_journal,
+        "losers undone": _keep_losers,
+        "reverse order": _undo_in_the_order_of_the_saga,
+    }[rule]()
 
 
 def _drop_the_fence() -> None:
@@ -40,13 +51,48 @@ def _drop_the_fence() -> None:
 
 def _act_before_the_journal() -> None:
     """What was decided is done first, and written a little later."""
+    _hasten(lambda decisions: [decision for decision in decisions if not isinstance(decision, DeadLettered)])
+
+
+def _touch_losers_before_the_journal() -> None:
+    """The losers of a join are interrupted and undone first, and the decision is written a little later."""
+
+    def hasty(decisions: list[Decision]) -> list[Decision]:
+        decided = any(isinstance(decision, JoinDecided) for decision in decisions)
+        return [decision for decision in decisions if decided and isinstance(decision, (StopWanted, UndoWanted))]
+
+    _hasten(hasty)
+
+
+def _hasten(hasty: Callable[[list[Decision]], list[Decision]]) -> None:
     commit = Runner._commit
 
-    def act_first(self: Runner, turn: list[Any], decisions: list[Any], mail: tuple[int, ...]) -> None:
+    def act_first(self: Runner, turn: list[Record], decisions: list[Decision], mail: tuple[int, ...]) -> None:
+        at_once = hasty(decisions)
         self._committing = True
-        for decision in decisions:
+        for decision in at_once:
             self._perform(decision)
-        letters = [decision for decision in decisions if isinstance(decision, DeadLettered)]
-        self._crew.loop.call_later(LATE, lambda: self._gone or commit(self, turn, letters, mail))
+        rest = [decision for decision in decisions if decision not in at_once]
+        self._crew.loop.call_later(LATE, lambda: self._gone or commit(self, turn, rest, mail))
 
     Runner._commit = act_first  # type: ignore[method-assign]
+
+
+def _keep_losers() -> None:
+    """What lost a join goes on, and stays."""
+    lose = Effects.lose
+
+    def keep(self: Effects, effect: Effect, losers: Losers) -> None:
+        lose(self, effect, "keep")
+
+    Effects.lose = keep  # type: ignore[method-assign]
+
+
+def _undo_in_the_order_of_the_saga() -> None:
+    """What was done first is undone first."""
+
+    def backwards(effect: Effect) -> int:
+        return -effect.stage
+
+    assert hasattr(effects, "_stage")
+    effects._stage = backwards

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -64,10 +63,12 @@ def main(asked: str, play: str, parent: str) -> None:
     given = json.loads(asked)
     place = Place(Path(given["folder"]), given["lease"], given["durability"])
     what = json.loads(play)
-    rehearse(place)
-    perform: Callable[[], Tally]
-    perform = (lambda: SCENES[what](place)) if isinstance(what, str) else (lambda: storm(place, Plan(**what)))
-    print(json.dumps(asdict(perform())))
+    if isinstance(what, str):
+        tally = SCENES[what](place)
+    else:
+        rehearse(place)
+        tally = storm(place, Plan(**what))
+    print(json.dumps(asdict(tally)))
 
 
 def rehearse(place: Place) -> None:

@@ -17,7 +17,7 @@ from amends.errors import LeaseLost, RunClosed
 from amends.stores.sqlite import SQLiteStore
 from tests.storms.ledger import Ledger, append
 from tests.storms.rules import Rule, switch_off
-from tests.storms.sagas import SAGAS, Outside
+from tests.storms.sagas import ALL, Outside
 
 if TYPE_CHECKING:
     from amends.stores.port import Change, Durability
@@ -161,7 +161,7 @@ async def _work(place: Place, life: Life, board: Board) -> None:
     store.board, store.halt = board, life.halt
     async with Engine(
         store,
-        sagas=SAGAS,
+        sagas=ALL,
         max_runs=life.max_runs,
         lease=place.lease,
         poll=place.lease / 8,
@@ -178,9 +178,9 @@ async def _work(place: Place, life: Life, board: Board) -> None:
 
 async def _start(engine: Engine, place: Place, life: Life) -> None:
     """Start runs, as long as there are not enough, and say of each that it is acknowledged."""
-    enough = life.most_open - len(await engine.list(states=OPEN, limit=life.most_open)) if life.starts else 0
-    by_name = {saga.name: saga for saga in SAGAS}
-    for number, name in enumerate(life.starts[: max(0, enough)]):
+    there = await engine.list(states=OPEN, roots=True, limit=life.most_open) if life.starts else ()
+    by_name = {saga.name: saga for saga in ALL}
+    for number, name in enumerate(life.starts[: life.most_open - len(there)]):
         run = f"{name}-{life.number}-{number}"
         await engine.start(by_name[name](), id=run)
         append(place.acknowledged, f"{run}\n")
