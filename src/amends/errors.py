@@ -171,10 +171,11 @@ class JoinFailed(ExceptionGroup[Exception], AmendsError):
     """
 
     partial: Any
+    otherwise = "no branch failed"
 
     def __new__(cls, why: str, errors: Sequence[Exception], partial: Any) -> Self:
         """Make the group of the errors of the branches that failed, which may be none."""
-        self = super().__new__(cls, why, errors or [AmendsError(f"{why}, though no branch failed")])
+        self = super().__new__(cls, why, errors or [AmendsError(cls.otherwise)])
         self.partial = partial
         return self
 
@@ -204,6 +205,8 @@ class QuorumImpossible(JoinFailed):
 class TooFewInTime(JoinFailed):
     """Too few branches of a `within` succeeded before its time was over."""
 
+    otherwise = "no branch failed: those that are missing had not ended"
+
 
 class TooManyFailures(JoinFailed):
     """More items of an `each` failed than are tolerated; `partial` holds what came, and can redrive the rest."""
@@ -211,6 +214,8 @@ class TooManyFailures(JoinFailed):
 
 class NoAgreement(JoinFailed):
     """The branches of a `vote` cannot agree any more; `partial` holds the votes."""
+
+    otherwise = "no branch failed: they do not agree"
 
     @property
     def votes(self) -> Any:

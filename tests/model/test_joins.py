@@ -484,13 +484,15 @@ MISTAKES: list[tuple[str, Callable[[], Any]]] = [
     ("not 0", lambda: any_of()),
     ("not 0", lambda: race()),
     ("not 0", lambda: within(1, at_least=0)),
-    ("from 1 to 0", lambda: quorum(1)),
+    ("not 0", lambda: quorum(1)),
+    ("not 0", lambda: vote(agree=1)),
+    ("n comes first", lambda: quorum(call, call)),  # type: ignore[arg-type]
     ("quorum.n=0", lambda: quorum(0, call)),
     ("quorum.n=2", lambda: quorum(2, call)),
     ("quorum.n=True", lambda: quorum(True, call)),
     ("within.at_least=3", lambda: within(1, call, call, at_least=3)),
     ("within.at_least=-1", lambda: within(1, call, at_least=-1)),
-    ("vote.agree=2.*from 3 .more than half", lambda: vote(call, call, call, call, agree=2)),
+    ("vote.agree=2.*from 3 to 4: more than half", lambda: vote(call, call, call, call, agree=2)),
     ("vote.agree=6", lambda: vote(call, call, call, call, call, agree=6)),
     ("finite", lambda: within(math.nan, call)),
     ("finite", lambda: within(math.inf, call)),
@@ -498,6 +500,9 @@ MISTAKES: list[tuple[str, Callable[[], Any]]] = [
     ("within.0", lambda: within(0, call)),
     ("seconds", lambda: within(timedelta(0), call)),
     ("not 'hold'. Give the call itself, without `await`", lambda: all_of(call, "hold")),  # type: ignore[call-overload]
+    ("Call it: book", lambda: all_of(call, shop.book)),
+    (r"put a \* before it", lambda: all_of([call, call])),  # type: ignore[call-overload]
+    (r"put a \* before it", lambda: any_of(call for _ in range(2))),  # type: ignore[arg-type]
     ("'undo', 'keep' or 'cancel'", lambda: all_of(call, losers="drop")),  # type: ignore[call-overload]
     ("takes 1 to 10000", lambda: all_of(*[sleep(1)] * (MOST_BRANCHES + 1))),
     ("things are in it", lambda: all_of(*[all_of(*[sleep(1)] * MOST_BRANCHES)] * 10)),

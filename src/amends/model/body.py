@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from amends.errors import ForeignAwait, NeverAwaited
 from amends.model import keys
-from amends.model.call import Call
 from amends.model.driving import Ask, driving
-from amends.model.join import Join
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
@@ -34,6 +32,9 @@ class Sleep(Ask[None]):
     seconds: float | None
     until: float | None
 
+    def __repr__(self) -> str:
+        return f"sleep({self.seconds:g})" if self.until is None else f"sleep_until({datetime.fromtimestamp(self.until, UTC)})"
+
 
 @dataclass(frozen=True, slots=True)
 class Receive(Ask[T_co]):
@@ -42,6 +43,9 @@ class Receive(Ask[T_co]):
     type: Any
     name: str
     timeout: float | None
+
+    def __repr__(self) -> str:
+        return f"receive({self.name})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class Body:
         self._coroutine = coroutine
         self._seed = seed
         self._draws = 0
-        self._unawaited: dict[int, tuple[Call[Any], CodeType, int]] = {}
+        self._unawaited: dict[int, tuple[Any, CodeType, int]] = {}
         self.now = 0.0
 
     def resume(self, value: Any = None, error: BaseException | None = None) -> Ask[Any] | Returned | Raised:
@@ -104,19 +108,19 @@ class Body:
 
     def ask(self, wanted: Ask[Any]) -> Generator[Any, Any, Any]:
         """What awaiting does within the body: hand the wish out, and give back what came of it."""
-        self._awaited(wanted)
+        self.taken(wanted)
         return (yield wanted)
 
-    def _awaited(self, wanted: Ask[Any]) -> None:
-        self._unawaited.pop(id(wanted), None)
-        if isinstance(wanted, Join):
-            for branch in wanted.branches:
-                self._awaited(branch)
+    def made(self, wanted: Any) -> None:
+        """Remember what should be awaited until it is, and where it was made."""
+        frame = sys._getframe(2)  # 0 is here, 1 is Target.__call__ or `noted`
+        while frame.f_globals["__name__"].startswith("amends.model.") and frame.f_back is not None:
+            frame = frame.f_back
+        self._unawaited[id(wanted)] = (wanted, frame.f_code, frame.f_lineno)
 
-    def made(self, call: Call[Any]) -> None:
-        """Remember a call until it is awaited, and where it was made."""
-        frame = sys._getframe(2)  # 0 is here, 1 is Target.__call__, 2 is the body's own line
-        self._unawaited[id(call)] = (call, frame.f_code, frame.f_lineno)
+    def taken(self, wanted: Any) -> None:
+        """It is awaited, or has become a part of what should be."""
+        self._unawaited.pop(id(wanted), None)
 
     def draw(self) -> int:
         """The number of the next draw of luck."""
@@ -136,10 +140,10 @@ class Body:
         return datetime.fromtimestamp(self.now, UTC)
 
     def _forgotten(self) -> NeverAwaited | None:
-        for call, code, line in self._unawaited.values():
+        for wanted, code, line in self._unawaited.values():
             return NeverAwaited(
-                f"{call!r}, made at {code.co_filename}:{line}, was never awaited, so it never happened. "
-                f"Write `await {call!r}`."
+                f"{wanted!r}, made at {code.co_filename}:{line}, was never awaited, so it never happened. "
+                "Put `await` before it."
             )
         return None
 

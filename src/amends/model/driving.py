@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 R_co = TypeVar("R_co", covariant=True)
+W = TypeVar("W")
 
 
 class Driven(Protocol):
@@ -20,13 +21,34 @@ class Driven(Protocol):
         """Hand a wish out to the machine, and give back what came of it."""
         ...
 
-    def made(self, call: Any) -> None:
-        """Take note of a call that should be awaited."""
+    def made(self, wanted: Any) -> None:
+        """Take note of what should be awaited."""
+        ...
+
+    def taken(self, wanted: Any) -> None:
+        """It is awaited, or has become a part of what should be."""
         ...
 
 
 driving: ContextVar[Driven | None] = ContextVar("amends_driving", default=None)
 """The body that is being driven, if any: it is set around each step that a body takes."""
+
+
+def noted(wanted: W, *parts: Any) -> W:
+    """Take note, in a saga body, of what should be awaited; its parts need not be any more."""
+    body = driving.get()
+    if body is not None:
+        for part in parts:
+            body.taken(part)
+        body.made(wanted)
+    return wanted
+
+
+def taken(wanted: Any) -> None:
+    """Take note, in a saga body, that something is awaited."""
+    body = driving.get()
+    if body is not None:
+        body.taken(wanted)
 
 
 class Ask(Generic[R_co]):

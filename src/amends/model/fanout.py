@@ -17,7 +17,8 @@ from amends.model.call import Call, Target
 from amends.model.chunk import MOST_ITEMS, Chunk, Spec, read, read_fingerprint
 from amends.model.codec import shape_of
 from amends.model.definition import find, place_of
-from amends.model.driving import Ask
+from amends.model.driving import Ask, noted, taken
+from amends.model.forming import as_it_is, takes_one
 from amends.model.join import Failed, Join, Losers, Ok, Verdict
 from amends.model.source import Source
 from amends.model.tally import Enduring, Tally
@@ -139,7 +140,8 @@ class Partial(Generic[R_co]):
     def refusal(self) -> TooManyFailures:
         """The error of a fan-out of which too much failed."""
         failed = self.failed
-        why = f"{len(failed)} items of each({self._fan.fn.name}) failed; tolerate={self._fan.tolerate!r}"
+        items = "1 item" if len(failed) == 1 else f"{len(failed)} items"
+        why = f"{items} of each({self._fan.fn.name}, …) failed, and tolerate={self._fan.tolerate!r}"
         return TooManyFailures(why, [item.error for item in failed[:MOST_SHOWN]], self)
 
     def redrive(self) -> Each[R_co]:
@@ -151,7 +153,7 @@ class Partial(Generic[R_co]):
         if self.exceeded:
             raise DefinitionError("redrive() tries again what failed of a fan-out that succeeded; this one did not.")
         entries = [lapse.entry for lapse in self._lapses]
-        return _each(self._fan.over(entries, self._fan.tolerate))
+        return noted(_each(self._fan.over(entries, self._fan.tolerate)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,19 @@ class Each(Join[Partial[R_co]]):
     """A fan-out, made by `each`: to be awaited, reduced, or iterated over."""
 
     fan: Fan = field(kw_only=True)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it can be no branch of another join."""
+        return self.fan.source.is_async
+
+    @property
+    def mapped(self) -> Any:
+        """What is called for each item."""
+        return self.fan.fn
+
+    def __repr__(self) -> str:
+        return f"each({self.fan.fn.name}, …)"
 
     def __await__(self) -> Generator[Any, Any, Partial[R_co]]:
         if self.fan.source.is_async:
@@ -202,10 +217,11 @@ class Each(Join[Partial[R_co]]):
                 f"reduce() takes a pure function (a `def`), or a step that is called once for each chunk, not {fn!r}. "
                 "Make it a `def` of the value so far and the next value, or put @step on it and take a list of values."
             )
-        return Folded(self, fn, initial)
+        return noted(Folded(self, fn, initial), self)
 
     async def _parts(self) -> AsyncIterator[bytes]:
         """The results of one chunk after the other; together they fail as the whole would."""
+        taken(self)
         failed = done = 0
         reading = self.fan.source.reading()
         await reading.fill(MOST_ITEMS)
@@ -226,7 +242,11 @@ class Folded(Generic[A]):
     def __init__(self, each: Each[Any], fn: Any, initial: A) -> None:
         self._each, self._fn, self._initial = each, fn, initial
 
+    def __repr__(self) -> str:
+        return f"{self._each!r}.reduce({getattr(self._fn, '__name__', self._fn)}, …)"
+
     def __await__(self) -> Generator[Any, Any, A]:
+        taken(self)
         return self._fold().__await__()
 
     async def _fold(self) -> A:
@@ -310,20 +330,27 @@ def each(
         TooManyFailures: in the body; `partial` holds what came.
         DefinitionError: `fn` is not a step or a saga, or a number is out of its range.
     """
+    called = _checked(fn, items, limit, tolerate, losers)
+    return noted(_each(Fan(called, Source(called, items, item_key), limit, tolerate, losers)))
+
+
+def _checked(fn: Any, items: Any, limit: Any, tolerate: Any, losers: Any) -> Target[..., Any]:
+    """What is called for each item, if all that is given can be meant."""
     if not isinstance(fn, Target) or find(place_of(fn)) is not fn:
-        raise DefinitionError(
-            f"each() takes a step or a saga itself, to be found again by its name, not {fn!r}. "
-            "Set its options where it is defined."
-        )
-    if not (isinstance(limit, int) and limit >= 1):
+        raise DefinitionError(f"each() takes a step or a saga itself, not {fn!r}. {as_it_is(fn)}")
+    takes_one("each", fn, "the item")
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise DefinitionError(f"each(limit={limit!r}): how many items are at work at once, at least 1.")
-    if isinstance(tolerate, bool) or not (0 <= tolerate < 1 or (isinstance(tolerate, int) and tolerate >= 1)):
-        raise DefinitionError(f"each(tolerate={tolerate!r}): a number of items, or a fraction below 1.")
+    number = isinstance(tolerate, (int, float)) and not isinstance(tolerate, bool)
+    if not number or not (0 <= tolerate < 1 or (isinstance(tolerate, int) and tolerate >= 1)):
+        raise DefinitionError(f"each(tolerate={tolerate!r}): a whole number of items, or a fraction below 1.")
     if losers not in ("undo", "keep", "cancel"):
         raise DefinitionError(f"each(losers={losers!r}): 'undo', 'keep' or 'cancel'.")
-    if not isinstance(items, (Iterable, AsyncIterable)) and not callable(items):
+    if isinstance(items, (str, bytes)) or not (isinstance(items, (Iterable, AsyncIterable)) or callable(items)):
         raise DefinitionError(f"each() takes items as an iterable, an async iterable, or a function, not {items!r}.")
-    return _each(Fan(fn, Source(fn, items, item_key), limit, tolerate, losers))
+    if inspect.iscoroutinefunction(items) or inspect.isasyncgenfunction(items):
+        raise DefinitionError(f"each(): {items!r} is async, and a function of items is not. Call it, and give what it gives.")
+    return fn
 
 
 def _each(fan: Fan) -> Each[Any]:

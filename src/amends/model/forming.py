@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from amends.errors import DefinitionError
 from amends.model.branch import MOST_POSITIONS
-from amends.model.call import Call, Step
-from amends.model.driving import Ask
+from amends.model.call import Call, Step, Target
+from amends.model.driving import Ask, noted
 from amends.model.join import End, Join, Losers, Rule, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 MOST_BRANCHES = 10_000
 MOST_DEPTH = 16
@@ -34,15 +35,17 @@ def form(
     Raises:
         DefinitionError: there are none or too many, one cannot be awaited in a saga, or joins are nested too deep.
     """
-    if not 1 <= len(branches) <= MOST_BRANCHES:
-        raise DefinitionError(
-            f"{verb}() takes 1 to {MOST_BRANCHES} branches, not {len(branches)}. For a list of unknown length use `each`."
-        )
+    _count(verb, len(branches))
     for branch in branches:
         if not isinstance(branch, Ask):
             raise DefinitionError(
                 f"{verb}() takes calls of steps and sagas, amends.sleep, amends.receive, or other joins, not {branch!r}. "
-                "Give the call itself, without `await`; put other I/O into a @step."
+                f"{_cure(branch)}"
+            )
+        if isinstance(branch, Join) and branch.alone:
+            raise DefinitionError(
+                f"{verb}(): {branch!r} reads an async iterable, which may await steps of its own, so it cannot be a branch. "
+                "Put it into a saga, and give the call of that; or read the items first."
             )
     if losers not in ("undo", "keep", "cancel"):
         raise DefinitionError(f"{verb}(losers={losers!r}): 'undo', 'keep' or 'cancel'.")
@@ -53,7 +56,15 @@ def form(
     size = 1 + len(branches) + sum(join.size - 1 for join in inner)
     if size > MOST_POSITIONS:
         raise DefinitionError(f"{verb}(): {size} things are in it, and a saga may await {MOST_POSITIONS}.")
-    return kind(verb, branches, rule, answer, losers, seconds, depth, size, limit)
+    return noted(kind(verb, branches, rule, answer, losers, seconds, depth, size, limit), *branches)
+
+
+def _cure(branch: Any) -> str:
+    if isinstance(branch, Target):
+        return f"Call it: {branch.name}(...)."
+    if isinstance(branch, (list, tuple, Generator)):
+        return "Branches are arguments of their own: put a * before it."
+    return "Give the call itself, without `await`; put other I/O into a @step."
 
 
 def policy(verb: str, branches: tuple[Ask[Any], ...], losers: Losers | None) -> Losers:
@@ -72,18 +83,47 @@ def policy(verb: str, branches: tuple[Ask[Any], ...], losers: Losers | None) -> 
     return losers or "undo"
 
 
-def _steps(branches: tuple[Ask[Any], ...]) -> list[Step[..., Any]]:
-    found: list[Step[..., Any]] = []
+def _steps(branches: tuple[Ask[Any], ...]) -> Iterator[Step[..., Any]]:
     for branch in branches:
         if isinstance(branch, Join):
-            found += _steps(branch.branches)
-        elif isinstance(branch, Call) and isinstance(branch.target, Step):
-            found.append(branch.target)
-    return found
+            yield from _steps(branch.branches)
+        target = branch.target if isinstance(branch, Call) else branch.mapped if isinstance(branch, Join) else None
+        if isinstance(target, Step):
+            yield target
 
 
-def whole(verb: str, name: str, value: int, least: int, most: int) -> None:
-    """Check that an option is a whole number in its range; raises `DefinitionError`."""
-    if not (isinstance(value, int) and not isinstance(value, bool) and least <= value <= most):
-        half = " (more than half of the branches)" if verb == "vote" else ""
-        raise DefinitionError(f"{verb}({name}={value!r}): a whole number from {least}{half} to {most}, the branches.")
+def whole(verb: str, name: str, value: int, least: int, branches: int, why: str = "") -> None:
+    """Check that an option is a whole number, from `least` to the number of branches; raises `DefinitionError`."""
+    _count(verb, branches)
+    if isinstance(value, Ask):
+        raise DefinitionError(f"{verb}({value!r}, …): {name} comes first, and then the branches: {verb}(2, a, b, c).")
+    if not (isinstance(value, int) and not isinstance(value, bool) and least <= value <= branches):
+        among = f"there is 1 branch, so {name} is" if branches == 1 else f"of {branches} branches, {name} is"
+        raise DefinitionError(f"{verb}({name}={value!r}): {among} a whole number from {least} to {branches}{why}.")
+
+
+def takes_one(verb: str, target: Target[..., Any], what: str) -> None:
+    """Check that a step or a saga can be called with one argument; raises `DefinitionError`."""
+    try:
+        target.signature.bind((None,), {})
+    except TypeError as error:
+        raise DefinitionError(
+            f"{verb}() calls {target.name!r} with one argument, {what}, and that does not fit: {error}. "
+            "Let it take one argument; a dataclass or a tuple holds several values."
+        ) from None
+
+
+def as_it_is(given: Any) -> str:
+    """What to do where a step or a saga itself is wanted, and something else was given."""
+    if isinstance(given, Call):
+        return f"Give it without calling it: {given.target.name}."
+    if isinstance(given, Target):
+        return "Set its options where it is defined: there it is found again after a restart."
+    return "Put @step on a function at the top level of a module, and give that."
+
+
+def _count(verb: str, branches: int) -> None:
+    if not 1 <= branches <= MOST_BRANCHES:
+        raise DefinitionError(
+            f"{verb}() takes 1 to {MOST_BRANCHES} branches, not {branches}. For a list of unknown length use `each`."
+        )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from amends.errors import DefinitionError, QuorumImpossible, TooFewInTime
 from amends.model import retry
 from amends.model.call import Target
-from amends.model.forming import form, policy, whole
+from amends.model.driving import noted
+from amends.model.forming import as_it_is, form, policy, takes_one, whole
 from amends.model.join import Completing, Count, End, Failed, Join, Losers, Ok, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from datetime import timedelta
 
     from amends.model.driving import Ask
@@ -37,7 +38,7 @@ class Gathered(Generic[R_co]):
     late: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Scatter(Join[Gathered[R_co]]):
     """A request to several agents, made by `scatter`: to be awaited, or merged first."""
 
@@ -60,7 +61,7 @@ class Scatter(Join[Gathered[R_co]]):
             except Exception as error:  # the user's own merge: whatever it raises is how the join fails
                 return Failed(error)
 
-        return cast("Join[M]", replace(self, answer=answer))
+        return noted(cast("Join[M]", replace(self, answer=answer)), self)
 
 
 def scatter(
@@ -100,6 +101,8 @@ def scatter(
     whole("scatter", "at_least", at_least, 0, len(names))
     if limit is not None:
         whole("scatter", "limit", limit, 1, len(names))
+    for agent in named.values():
+        takes_one("scatter", agent, "the request")
     branches = tuple(agent(request) for agent in named.values())
 
     def answer(count: Count, verdict: Verdict) -> End:
@@ -107,7 +110,8 @@ def scatter(
         if verdict is Verdict.MET:
             return Ok(_gathered(names, joined.ends))
         kind = QuorumImpossible if seconds is None else TooFewInTime
-        return Failed(kind(f"fewer than {at_least} agents answered", [end.error for end in joined.failed], joined))
+        why = f"{len(joined.ok)} of {len(names)} agents answered, and at_least={at_least}"
+        return Failed(kind(why, [end.error for end in joined.failed], joined))
 
     rule = Completing(len(names), at_least)
     early = "undo" if seconds is None and losers is None else policy("scatter", branches, losers)
@@ -117,11 +121,13 @@ def scatter(
 
 
 def _named(agents: Any) -> dict[str, Any]:
+    if not isinstance(agents, Iterable):
+        raise DefinitionError(f"scatter() takes agents as a list, or as a mapping with their names, not {agents!r} alone.")
     pairs = agents.items() if isinstance(agents, Mapping) else [(getattr(agent, "name", ""), agent) for agent in agents]
     named: dict[str, Any] = {}
     for name, agent in pairs:
         if not isinstance(agent, Target):
-            raise DefinitionError(f"scatter() takes steps and sagas, not {agent!r}. Give them without calling them.")
+            raise DefinitionError(f"scatter() takes steps and sagas, not {agent!r}. {as_it_is(agent)}")
         if named.setdefault(name, agent) is not agent or not isinstance(name, str):
             raise DefinitionError(
                 f"scatter(): two agents are named {name!r}; give names of their own: {{'a': one, 'b': two}}."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from amends.errors import BranchesFailed
+from amends.errors import BranchesFailed, DefinitionError, NotStorable
 from amends.model import canonical
 from amends.model.driving import Ask
 
@@ -201,7 +201,7 @@ class Count:
         kind = b""
         if isinstance(self._rule, Agreeing) and self._rule.kind is not None:
             try:
-                kind = canonical.encode_any(self._rule.kind(end.value))
+                kind = _written(self._rule.kind(end.value))
             except Exception as error:  # the user's own key function: its branch cannot be counted, whatever it raised
                 return Failed(error)
         self._kinds[kind] += 1
@@ -219,6 +219,13 @@ class Count:
         if succeeded + open_ < self._rule.ok:
             return Verdict.LOST
         return Verdict.MET if len(self.arrival) >= self._rule.need and succeeded >= self._rule.ok else None
+
+
+def _written(key: Any) -> bytes:
+    try:
+        return canonical.encode_any(key)
+    except (TypeError, NotStorable) as error:
+        raise DefinitionError(f"vote(key=...) gave {key!r}, which cannot be compared: {error}. Give plain data.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +248,16 @@ class Join(Ask[R_co]):
     size: int = 1
     limit: int | None = None
     feed: Callable[[str, str], Feed] | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it can be no branch of another join."""
+        return False
+
+    @property
+    def mapped(self) -> Any:
+        """The step or saga that its branches will call, when they come from a feed."""
+        return None
 
     def __repr__(self) -> str:
         return f"{self.verb}({', '.join(map(repr, self.branches[:5]))}{', …' if len(self.branches) > 5 else ''})"

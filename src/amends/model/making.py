@@ -9,6 +9,7 @@ from amends.errors import DefinitionError
 from amends.model import keys
 from amends.model.call import Call, Step
 from amends.model.child import APART, MOST_DEPTH, Child, child_id
+from amends.model.chunk import NAME as EACH
 from amends.model.chunk import Chunk, fingerprint
 from amends.model.effect import Effect
 
@@ -56,9 +57,10 @@ class Maker:
             raise DefinitionError(f"{ask!r}: runs may be nested {MOST_DEPTH} deep. Does a saga call itself without end?")
         saga = target if isinstance(target, Chunk) else self.sagas.get(target.name)
         if saga is not target or saga is None:
+            caller = self.saga.removesuffix(EACH)
             raise DefinitionError(
-                f"saga {target.name!r} is called by {self.saga!r}, and nobody drives it. Add it to the engine: "
-                f"Engine(..., sagas=[{self.saga}, {target.name}])."
+                f"saga {target.name!r} is called by {caller!r}, and nobody drives it. Add it to the engine: "
+                f"Engine(..., sagas=[{caller}, {target.name}])."
             )
         child = Child(pos, stage, saga, key, args, self.letters, child_id(self.run_id, pos))
         if isinstance(saga, Chunk) and isinstance(ask, Call):

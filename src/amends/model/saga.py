@@ -9,6 +9,7 @@ from amends.errors import DefinitionError
 from amends.model.body import Receive, Sleep, current_body
 from amends.model.call import Call, Options, Target
 from amends.model.definition import register, remember
+from amends.model.driving import noted
 from amends.model.retry import seconds
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def sleep(duration: float | timedelta) -> Ask[None]:
     Raises:
         DefinitionError: the duration is negative, NaN or infinite.
     """
-    return Sleep(seconds(duration, "sleep(...)"), None)
+    return noted(Sleep(seconds(duration, "sleep(...)"), None))
 
 
 def sleep_until(instant: datetime) -> Ask[None]:
@@ -116,7 +117,7 @@ def sleep_until(instant: datetime) -> Ask[None]:
     """
     if instant.tzinfo is None:
         raise DefinitionError(f"sleep_until({instant!r}): give the time a zone, for instance datetime.now(UTC).")
-    return Sleep(None, instant.timestamp())
+    return noted(Sleep(None, instant.timestamp()))
 
 
 def receive(type: type[T], /, *, timeout: float | timedelta | None = None) -> Ask[T]:
@@ -133,7 +134,7 @@ def receive(type: type[T], /, *, timeout: float | timedelta | None = None) -> As
         TimeoutError: in the body, when the time is over.
     """
     limit = None if timeout is None else seconds(timeout, "receive(timeout=...)")
-    return Receive(type, message_name(type), limit)
+    return noted(Receive(type, message_name(type), limit))
 
 
 def message_name(type: Any) -> str:

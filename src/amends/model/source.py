@@ -70,6 +70,11 @@ class Source:
             yield from self._items
         else:
             for page in self._items():
+                if isinstance(page, (str, bytes)) or not isinstance(page, Iterable):
+                    raise DefinitionError(
+                        f"the function that gives the items of each({self.fn.name}, …) must give pages, each a list of "
+                        f"items; it gave {page!r}."
+                    )
                 yield from page
 
 

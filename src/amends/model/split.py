@@ -181,7 +181,7 @@ def quorum(n: int, /, *branches: Ask[T], losers: Losers | None = None) -> Join[J
         joined = count.joined()
         if verdict is Verdict.MET:
             return Ok(joined)
-        return _refused(QuorumImpossible, f"{n} successes can no longer be reached", joined)
+        return _refused(QuorumImpossible, f"{n} of {len(branches)} branches can no longer succeed", joined)
 
     return form("quorum", branches, Agreeing(n), answer, policy("quorum", branches, losers))
 
@@ -216,7 +216,8 @@ def within(
         joined = count.joined()
         if verdict is Verdict.MET:
             return Ok(joined)
-        return _refused(TooFewInTime, f"fewer than {at_least} branches succeeded within {limit:g} seconds", joined)
+        came = f"{len(joined.ok)} of {len(branches)} branches succeeded"
+        return _refused(TooFewInTime, f"{came} within {limit:g} seconds, and at_least={at_least}", joined)
 
     rule = Completing(len(branches), at_least)
     return form("within", branches, rule, answer, policy("within", branches, losers), limit)
@@ -243,14 +244,15 @@ def vote(
         DefinitionError: `agree` is not more than half, a branch cannot be awaited in a saga, or a step has no undo and
             `losers` is not given.
     """
-    whole("vote", "agree", agree, len(branches) // 2 + 1, len(branches))
+    half = ": more than half, so that no two answers can win"
+    whole("vote", "agree", agree, len(branches) // 2 + 1, len(branches), half)
     kind: Callable[[Any], Any] = key or _itself
 
     def answer(count: Count, verdict: Verdict) -> End:
         joined = count.joined()
         if verdict is Verdict.MET:
             return Ok(_agreement(joined, count.winners()))
-        return _refused(NoAgreement, f"{agree} branches can no longer agree", joined)
+        return _refused(NoAgreement, f"{agree} of {len(branches)} branches can no longer agree", joined)
 
     return form("vote", branches, Agreeing(agree, kind), answer, policy("vote", branches, losers))
 
