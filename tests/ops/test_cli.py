@@ -81,7 +81,7 @@ def test_the_story_shows_each_undo_beside_its_step(run: Any) -> None:
     assert "done" in reserve and "undone at +" in reserve
     assert any("rollback began" in line and "Declined" in line for line in lines)
     assert any("key " in line for line in lines)
-    told = json.loads(run("show", "bad", "--json").stdout)
+    told = json.loads(run("show", "bad", "--json", "-v").stdout)
     assert told["state"] == "compensated" and told["turns"][0][0][0] == "Started"
 
 

@@ -12,6 +12,8 @@ from amends.ops import words
 from amends.ops.story import Story, tell
 from amends.ops.why import Look, Why, explain
 from amends.stores.port import Letter, Run
+from tests.ops import test_drawing as drawings
+from tests.ops.pages import child, join
 
 RESET = r.Failure("ConnectionError", "peer reset")
 NO = r.Failure("shop.Declined", "no money")
@@ -58,7 +60,7 @@ def test_each_lost_attempt_stays_in_the_story_of_a_step_that_was_done_at_last() 
     first, second = story.steps[2].tries
     assert (first.said, first.error, first.ended, first.pause) == ("in doubt", "ConnectionError: peer reset", 2.0, 3.0)
     assert (second.said, second.at, second.ended) == ("done", 5.0, 6.0)
-    assert story.steps[2].result == '"r2"' and story.result == "ok" and story.state == "completed"
+    assert story.steps[2].result == '"r2"' and story.lines[-1].detail == '"ok"' and story.state == "completed"
 
 
 def test_an_undo_is_told_beside_the_step_that_it_undoes() -> None:
@@ -129,7 +131,7 @@ def test_a_doubt_that_a_person_answered() -> None:
     story = tell([*doubt, [r.Answered(110.0, 1, "ann", False, r.NULL, "asked them")]])
     assert story.steps[2].outcome == "did not happen, says ann"
     story = tell([*doubt, [r.Answered(110.0, 1, "ann", True, raw("x"), ""), r.UndoWanted(2, 1, "u2")]])
-    assert (story.steps[2].outcome, story.steps[2].undo) == ("happened, says ann", "no answer yet")
+    assert (story.steps[2].outcome, story.steps[2].undo) == ("happened, says ann", "being undone")
 
 
 def receive(pos: int, name: str = "Yes", until: float | None = None) -> r.ReceiveWanted:
@@ -149,7 +151,7 @@ def test_messages_told_before_and_after_they_are_asked_for_and_never() -> None:
     told = [line.outcome for line in story.lines if line.kind == "message"]
     assert told == ["taken at 2", "never asked for", "taken at 3"]
     assert [story.steps[at].outcome for at in (2, 3)] == ["received, told at +1.0 s", "received"]
-    assert [line.what for line in story.unread] == ["No"] and story.waiting is None
+    assert [line.what for line in story.unread] == ["No"] and not story.waiting
 
 
 def test_a_message_of_the_wrong_type_is_set_aside_and_the_saga_waits_on() -> None:
@@ -157,20 +159,20 @@ def test_a_message_of_the_wrong_type_is_set_aside_and_the_saga_waits_on() -> Non
     asked = [done(102.0, 1), receive(2), r.Unreadable(2, 0, "it is no str")]
     story = tell([*begun, asked])
     assert story.lines[1].outcome == "set aside" and "it is no str" in story.lines[1].detail
-    assert story.waiting is story.steps[2] and story.waiting.outcome == "no message yet"
+    assert list(story.waiting) == [2] and story.steps[2].outcome == "no message yet"
     story = tell([*begun, [r.Told(101.5, "Yes", raw("a"), "ann")], asked])
     assert [line.outcome for line in story.lines if line.kind == "message"] == ["set aside", "taken at 2"]
-    assert story.waiting is None
+    assert not story.waiting
 
 
 def test_sleeps_and_waits_that_end_by_time_or_are_given_up() -> None:
     slept = [[r.Started(100.0), r.TimerWanted(1, 160.0)], [r.TimeUp(160.0, 1), receive(2, until=200.0)]]
-    assert tell(slept[:1]).waiting is not None
+    assert list(tell(slept[:1]).waiting) == [1]
     assert [line.outcome for line in tell(slept).lines] == ["slept", "no message yet"]
     assert tell([*slept, [r.TimeUp(200.0, 2)]]).steps[2].outcome == "no message in time"
     cause = r.Failure("Cancelled", "cancelled by ann: enough")
     story = tell([*slept, [r.Cancelled(170.0, "ann", "enough"), r.RollbackBegan("cancelled", cause)]])
-    assert story.steps[2].outcome == "given up" and story.waiting is None
+    assert story.steps[2].outcome == "given up" and not story.waiting
     again = tell([*slept, [r.RollbackBegan("cancelled", cause)], [r.Cancelled(171.0, "bob", "")]])
     assert again.lines[-1].outcome == "it rolls back already"
 
@@ -180,7 +182,7 @@ def test_sleeps_and_waits_that_end_by_time_or_are_given_up() -> None:
 
 def why(turns: list[list[r.Record]], *letters: Letter, mail: tuple[r.Fact, ...] = (), gone: bool = False, **row: Any) -> Why:
     run = Run(**{"id": "o-1", "saga": "order", "input": b"{}", "seed": b"", "created_at": 100.0, "owner": "h:1:x"} | row)
-    return explain(Look(run, tell(turns), letters, mail, gone, 110.0))
+    return explain(Look(run, tell(turns), letters, mail, gone, 110.0, "root"))
 
 
 def letter(kind: r.LetterKind, *acts: str) -> Letter:
@@ -254,3 +256,51 @@ def test_text_of_others_cannot_command_the_terminal() -> None:
     assert words.plain("a\x1b[31m\nb\u202e\x9b1") == "a\\x1b[31m b\\u202e\\x9b1"
     assert words.printable("a\n\tb") == "a\n b" and words.plain("grün 漢字") == "grün 漢字"
     assert words.plus(4000) == "+1:06:40"
+
+
+# ── branches ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_why_of_a_join_says_how_far_it_is_and_what_each_branch_waits_for() -> None:
+    begun: list[list[r.Record]] = [
+        [
+            r.Started(100.0),
+            join(1, "quorum", 4, 3),
+            want(2, "ask"),
+            child(3, "trip"),
+            receive(4),
+            r.TimerWanted(5, 130.0),
+        ],
+        [done(101.0, 2)],
+    ]
+    found = why(begun)
+    assert "In quorum 3 of 4 at 1 (1 done, 3 at work) it waits for run o-1//3 of saga trip to end;" in found.text
+    assert "; a message Yes; the end of its pause: it sleeps until" in found.text
+    assert found.commands == ("amends why o-1//3", "amends tell o-1 Yes JSON", "amends cancel o-1 --reason TEXT")
+
+
+def test_why_of_a_run_that_has_its_value_names_the_losers_that_are_open() -> None:
+    text = why(drawings.LATE).text
+    assert "It has its value, and closes when what its losers do is at an end: it waits for the undo of step 'far'" in text
+
+
+def test_why_of_a_parent_leads_to_the_letter_of_the_nested_run() -> None:
+    stuck = msgspec.structs.replace(letter("undo_failed", "retry"), run_id="o-1//8")
+    found = why(drawings.TURNED, stuck, state="needs_attention")
+    assert "about one thing. It is rolled back, because: all_of 3 at 2 failed: 5 ask: shop.Declined: no money; 6 trip: " in (
+        found.text
+    )
+    assert "In run o-1//8 nested in it: The undo of step 'charge'" in found.text
+    assert found.commands[:2] == ("amends dlq show 'o-1//8#1'", "amends dlq retry 'o-1//8#1'")
+
+
+def test_why_of_a_nested_run_names_the_run_that_it_is_nested_in() -> None:
+    held = why([[r.Started(100.0), r.Held(raw(1))]], state="held", parent="root//1")
+    assert "Until run root closes" in held.text and held.commands == ("amends why root",)
+    assert "of saga order, nested in run root, is running" in why(BEGUN, parent="root//1").text
+
+
+def test_why_of_a_fan_out_is_its_figures() -> None:
+    found = why(drawings.FANNED)
+    assert "each(price) at 1: 1,000 of 4,000 items ended, 997 done, 3 failed, 3,000 not started, 100 a second" in found.text
+    assert "amends why o-1//3" in found.commands

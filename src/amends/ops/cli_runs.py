@@ -9,16 +9,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 from rich.text import Text
 
 from amends.errors import RunClosed
 from amends.model.records import CLOSED, OPEN, Fact, State
 from amends.model.turn import decode_fact
 from amends.ops import screen, tables
+from amends.ops.drawing import Drawing
+from amends.ops.kin import kin, nests_of, root_of
+from amends.ops.plain import plain_nest, plain_row, plain_story
 from amends.ops.screen import common, reading
 from amends.ops.story import Story
-from amends.ops.story import tell as tell_story
 from amends.ops.why import Look, explain
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from amends.stores.port import Run
 
 by_whom = click.option("--by", help="Who acts. [default: the user of the operating system]")
+MOST_LETTERS = 20
+"""Letters of nested runs that `why` reads out; `amends dlq list` has them all."""
+
 _run = click.argument("run_id", metavar="RUN")
 
 
@@ -33,18 +37,34 @@ _run = click.argument("run_id", metavar="RUN")
 @click.option("--state", "states", multiple=True, type=click.Choice([*OPEN, *CLOSED]), help="Only runs in this state.")
 @click.option("--saga", "sagas", multiple=True, help="Only runs of this saga.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1), help="How many, newest first.")
+@click.option("--tree", is_flag=True, help="Show nested runs under those that they are nested in.")
+@click.option("--all", "flat", is_flag=True, help="List nested runs, too, each for itself.")
+@click.option("--of", "parent", metavar="RUN", help="Only runs nested in this one.")
 @common
-async def ps(states: tuple[State, ...], sagas: tuple[str, ...], limit: int, store: str, as_json: bool) -> None:
-    """List runs."""
+async def ps(
+    states: tuple[State, ...],
+    sagas: tuple[str, ...],
+    limit: int,
+    tree: bool,
+    flat: bool,
+    parent: str | None,
+    store: str,
+    as_json: bool,
+) -> None:
+    """List runs; those nested in others only when asked for."""
+    if tree and flat:
+        raise click.UsageError("--tree puts nested runs under others, and --all each for itself: give one of them.")
     async with reading(store) as engine:
-        rows = await engine.list(states=states, sagas=sagas, limit=limit + 1)
-    shown = rows[:limit]
+        rows = await engine.list(
+            states=states, sagas=sagas, limit=limit + 1, parent=parent, roots=not flat and parent is None
+        )
+        nests = await nests_of(engine, rows[:limit], tree=tree)
     if as_json:
-        screen.show_json([plain_row(row) for row in shown])
-    elif shown:
-        tables.runs(screen.Page(), shown, time.time())
+        screen.show_json([plain_nest(nest) for nest in nests])
+    elif rows:
+        tables.runs(screen.Page(), nests, time.time())
     else:
-        screen.aside("no runs" if not states and not sagas else "no such runs")
+        screen.aside("no such runs" if states or sagas or parent else "no runs")
     if len(rows) > limit:
         screen.aside(f"there are more than these {limit}; --limit shows more")
 
@@ -52,15 +72,23 @@ async def ps(states: tuple[State, ...], sagas: tuple[str, ...], limit: int, stor
 @click.command()
 @_run
 @click.option("-v", "--verbose", is_flag=True, help="Show keys, results, every attempt, and values in full.")
+@click.option("--nested", is_flag=True, help="Tell what nested runs did, too.")
+@click.option("--all", "whole", is_flag=True, help="Show every line, where many are alike.")
 @common
-async def show(run_id: str, verbose: bool, store: str, as_json: bool) -> None:
-    """Tell the story of a run: each step, with its undo beside it."""
+async def show(run_id: str, verbose: bool, nested: bool, whole: bool, store: str, as_json: bool) -> None:
+    """Tell the story of a run: each step, with its undo beside it.
+
+    Branches stand under their join, a fan-out is told in figures, and a nested run by its id.
+    """
     async with reading(store) as engine:
-        row, history = await row_of(engine, run_id), await engine.history(run_id)
+        row, found = await row_of(engine, run_id), await kin(engine, run_id, nested=nested)
     if as_json:
-        screen.show_json({**plain_row(row), "turns": history})
+        told = plain_story(run_id, found.story, found.nested, time.time(), whole=whole)
+        screen.show_json({**plain_row(row), **told, **({"turns": found.turns} if verbose else {})})
     else:
-        tables.story(screen.Page(), row, tell_story(history), verbose=verbose)
+        Drawing(screen.Page(), row, found.story, nested=found.nested, now=time.time(), verbose=verbose, whole=whole).draw()
+    if found.untold:
+        screen.aside(f"{found.untold} more nested runs are not told; `amends show` tells each by its id")
 
 
 @click.command()
@@ -72,9 +100,12 @@ async def why(run_id: str, store: str, as_json: bool) -> None:
         row = await row_of(engine, run_id)
         letters = await engine.dlq.list(run_id=run_id)
         damaged = any(letter.kind == "damaged" for letter in letters)
-        told = Story() if damaged else tell_story(await engine.history(run_id))
+        told = Story() if damaged else (await kin(engine, run_id)).story
+        nested = [name for line in told.steps.values() for name in line.stuck]
+        letters += [letter for name in nested[:MOST_LETTERS] if not (letter := await engine.dlq.show(name)).acted]
         mail: list[Fact] = [decode_fact(each.body) for each in await engine._store.mail(run_id)]
-    found = explain(Look(row, told, letters, mail, gone(row.owner), time.time()))
+        root = await root_of(engine, row)
+    found = explain(Look(row, told, letters, mail, gone(row.owner), time.time(), root))
     if as_json:
         ids = [letter.id for letter in letters]
         screen.show_json({"id": run_id, "state": row.state, "why": found.text, "commands": found.commands, "letters": ids})
@@ -163,19 +194,3 @@ def gone(owner: str | None) -> bool:
     except OSError:
         return False
     return False
-
-
-def plain_row(row: Run) -> dict[str, Any]:
-    """A run's row as plain data."""
-    return {
-        "id": row.id,
-        "saga": row.saga,
-        "state": row.state,
-        "input": msgspec.Raw(row.input),
-        "created_at": row.created_at,
-        "closed_at": row.closed_at,
-        "owner": row.owner,
-        "epoch": row.epoch,
-        "next_at": row.next_at,
-        **msgspec.json.decode(row.outcome or b"{}"),
-    }

@@ -68,12 +68,15 @@ class Page:
         """Text wrapped at spaces."""
         self.hang("", text)
 
-    def hang(self, lead: str, text: Text) -> None:
-        """Text behind a lead, wrapped so that every line starts where the first one does. Words are never broken."""
+    def hang(self, lead: str, text: Text, below: str | None = None) -> None:
+        """Text behind a lead, wrapped so that every line starts where the first one does. Words are never broken.
+
+        `below` stands in front of the lines after the first, if it is not to be blank.
+        """
         for line in _broken(text, max(20, self._width - len(lead))):
             line.rstrip()
             self.whole(Text.assemble(lead, line))
-            lead = " " * len(lead)
+            lead = (below or "").ljust(len(lead))
 
     def columns(self, names: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
         """Rows in columns; a first cell that is too long for its column has a line of its own."""

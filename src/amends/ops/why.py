@@ -10,12 +10,13 @@ import msgspec
 
 from amends.model import records as r
 from amends.ops.story import because
-from amends.ops.words import plain, span, state_words, times, when
+from amends.ops.waiting import waits_for
+from amends.ops.words import plain, sentence, span, state_words, times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from amends.ops.story import Line, Story
+    from amends.ops.story import Story
     from amends.stores.port import Letter, Run
 
 CLOSING = {
@@ -36,7 +37,11 @@ class Why:
 
 @dataclass(frozen=True)
 class Look:
-    """All that is known about a run at one moment. `mail` is posted and not yet taken up; `gone`: its driver has died."""
+    """All that is known about a run at one moment.
+
+    `letters` are its own and those of runs nested in it; `mail` is posted and not yet taken up; `gone`: its driver has
+    died; `root` is the run that it is nested in, at any depth, or its own id.
+    """
 
     run: Run
     story: Story
@@ -44,6 +49,7 @@ class Look:
     mail: Sequence[r.Fact]
     gone: bool
     now: float
+    root: str
 
     @property
     def driven(self) -> bool:
@@ -55,15 +61,17 @@ def explain(look: Look) -> Why:
     """Why a run stands where it stands."""
     if look.run.state in r.CLOSED:
         return Why(_closed(look))
-    said, commands = [f"Run {look.run.id} of saga {look.run.saga} {_stands(look)}."], list[str]()
+    if look.run.state == "held":
+        return Why(_held(look), (f"amends why {shlex.quote(look.root)}",))
+    said, commands = [f"Run {look.run.id} of saga {look.run.saga}{_within(look)} {_stands(look)}."], list[str]()
     if look.story.cause is not None:
-        said.append(f"It is rolled back, because: {_stop(because(look.story))}")
+        said.append(f"It is rolled back, because: {sentence(because(look.story))}")
     for letter in look.letters:
-        said.append(_letter(letter))
+        said.append((f"In run {letter.run_id} nested in it: " if letter.run_id != look.run.id else "") + _letter(letter))
         commands.extend(acts(letter))
     if not look.letters or look.run.state != "needs_attention":
-        waits, more = _waits(look)
-        said.append(waits)
+        waits, more = waits_for(look.story, look.run, look.now)
+        said.append(waits or _idle(look))
         commands.extend(more)
     if look.mail:
         said.append(f"Posted, and not yet taken up: {', '.join(_mail(fact) for fact in look.mail)}.")
@@ -75,13 +83,31 @@ def explain(look: Look) -> Why:
     return Why(" ".join(part for part in said if part), tuple(dict.fromkeys(commands)))
 
 
+def _within(look: Look) -> str:
+    return f", nested in run {look.root}," if look.run.parent is not None else ""
+
+
+def _held(look: Look) -> str:
+    """A nested run that is done, as far as it goes."""
+    return (
+        f"Run {look.run.id} of saga {look.run.saga} has its value and does nothing more. "
+        f"Until run {look.root} closes, which it is nested in, what it did can be undone with that."
+    )
+
+
+def _idle(look: Look) -> str:
+    if not look.story.turns:
+        return "It has not begun: no worker has taken it up yet."
+    return "A person has acted; it goes on when a worker takes it up." if look.story.letters and not look.mail else ""
+
+
 def _closed(look: Look) -> str:
     run, story = look.run, look.story
     took = f" after {span((run.closed_at or run.created_at) - run.created_at)}"
     how = CLOSING.get(run.state, state_words(run.state))
     said = f"Run {run.id} of saga {run.saga} {how}{took}; it waits for nothing."
     if story.cause is not None:
-        said += f" The reason: {_stop(because(story))}"
+        said += f" The reason: {sentence(because(story))}"
     if story.kept:
         said += " Left in the world: " + ", ".join(f"{kept.step} ({plain(kept.why)})" for kept in story.kept) + "."
     elif story.cause is not None:
@@ -102,7 +128,7 @@ def _stands(look: Look) -> str:
 
 def _letter(letter: Letter) -> str:
     paper = msgspec.json.decode(letter.body)
-    error, step = _stop(letter.error), letter.step
+    error, step = sentence(letter.error), letter.step
     tries = times(paper.get("attempts", 0) or 1)
     return {
         "undo_failed": f"The undo of step {step!r} was tried {tries} and does not succeed, so what the step did is still "
@@ -129,51 +155,6 @@ def acts(letter: Letter) -> list[str]:
     return [f"amends dlq show {at}", *(written[act] for act in msgspec.json.decode(letter.body)["acts"])]
 
 
-def _waits(look: Look) -> tuple[str, list[str]]:
-    """What it waits for without a person's doing; and what a person can do about it."""
-    story, run = look.story, look.run
-    if not story.turns:
-        return "It has not begun: no worker has taken it up yet.", []
-    busy = [line for line in story.steps.values() if line.busy]
-    if busy:
-        return _busy(busy[-1], story, look), [f"amends show {shlex.quote(run.id)}"]
-    if story.waiting is not None:
-        return _body(story.waiting, story, look)
-    paused = [line for line in story.steps.values() if line.until is not None]
-    if paused:
-        return _paused(paused[-1], look.now), [f"amends show {shlex.quote(run.id)}"]
-    return ("" if look.mail else "A person has acted; it goes on when a worker takes it up.") if story.letters else "", []
-
-
-def _busy(line: Line, story: Story, look: Look) -> str:
-    call = line.busy
-    assert call is not None
-    what = {"attempt": "the answer of step", "check": "the check of step", "undo": "the undo of step"}[call.what]
-    since = span(look.now - story.start - call.at)
-    before = next((each.error for each in reversed(line.tries) if each.error), "")
-    after = f" Before that: {_stop(before)}" if before else ""
-    return f"It waits for {what} {line.what!r}, attempt {call.number}, asked for {since} ago.{after}"
-
-
-def _paused(line: Line, now: float) -> str:
-    last = line.tries[-1]
-    what = {"attempt": "Step", "check": "The check of step", "undo": "The undo of step"}[last.what]
-    due = f"the next {last.what} is due {when(line.until or now, now)}"
-    return f"{what} {line.what!r} did not answer well (attempt {last.number}); {due}. Last: {_stop(last.error)}"
-
-
-def _body(line: Line, story: Story, look: Look) -> tuple[str, list[str]]:
-    run = shlex.quote(look.run.id)
-    cancel = f"amends cancel {run} --reason TEXT"
-    if line.kind == "sleep":
-        return f"It sleeps until {when(line.until or look.now, look.now)}, as its saga says.", [cancel]
-    name = line.what.removeprefix("receive ")
-    limit = f", at most until {when(line.until, look.now)}" if line.until is not None else ""
-    others = sorted({told.what for told in story.unread})
-    waiting = f" Told, and not asked for yet: {', '.join(others)}." if others else ""
-    return f"It waits for a message {name}{limit}.{waiting}", [f"amends tell {run} {shlex.quote(name)} JSON", cancel]
-
-
 def _mail(fact: Any) -> str:
     if isinstance(fact, r.Told):
         return f"message {fact.name} from {plain(fact.by)}"
@@ -183,8 +164,3 @@ def _mail(fact: Any) -> str:
 def _nobody(look: Look) -> str:
     died = f"The worker that drove it, {look.run.owner}, has died" if look.gone else "Nobody drives it now"
     return f"{died}; a worker that knows saga {look.run.saga!r} takes it up when there is something to do."
-
-
-def _stop(error: object) -> str:
-    text = plain(str(error))
-    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -8,6 +8,7 @@ STYLES = {
     "running": "cyan",
     "compensating": "yellow",
     "needs_attention": "bold red",
+    "held": "green",
     "completed": "green",
     "compensated": "blue",
     "partly_compensated": "blue",
@@ -71,3 +72,14 @@ def when(at: float, now: float) -> str:
 def times(count: int) -> str:
     """How often."""
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def count(number: int) -> str:
+    """A number with its thousands set apart."""
+    return f"{number:,}"
+
+
+def sentence(text: object) -> str:
+    """Text that others wrote, on one line and with an end."""
+    said = plain(str(text))
+    return said if said.endswith((".", "!", "?")) else f"{said}."
