@@ -76,6 +76,42 @@ def test_a_file_that_another_program_holds_is_told(tmp_path: Path) -> None:
     with_store(tmp_path / "a.db", work, busy=0.05)
 
 
+def statements(store: SQLiteStore) -> list[str]:
+    """What the writer says to SQLite from now on, without what it means to say."""
+    said: list[str] = []
+    assert store._writer is not None
+    store._writer._connection.set_trace_callback(lambda sql: said.append(" ".join(sql.split()[:2])))
+    return said
+
+
+def test_turns_of_many_runs_are_one_statement_and_so_one_transaction(tmp_path: Path) -> None:
+    async def work(store: SQLiteStore) -> list[str]:
+        runs = [row(f"r{n}") for n in range(100)]
+        await asyncio.gather(*(store.create(run, first(run)) for run in runs))
+        said = statements(store)
+        await asyncio.gather(*(store.commit(change(run)) for run in runs))
+        assert [len(await store.journal(run.id)) for run in runs] == [2] * 100
+        return list(said)
+
+    said = with_store(tmp_path / "a.db", work)
+    assert set(said) == {"INSERT INTO"} and len(said) <= 10
+
+
+def test_a_file_that_is_held_is_waited_for_once_by_all_that_wait(tmp_path: Path) -> None:
+    async def work(store: SQLiteStore) -> list[str]:
+        runs = [row(f"r{n}") for n in range(20)]
+        await asyncio.gather(*(store.create(run, first(run)) for run in runs))
+        other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        said = statements(store)
+        done = await asyncio.gather(*(store.commit(change(run)) for run in runs), return_exceptions=True)
+        assert all(isinstance(error, StoreBusy) for error in done)
+        other.close()
+        return list(said)
+
+    assert len(with_store(tmp_path / "a.db", work, busy=0.05)) <= 2
+
+
 def test_a_store_that_is_not_open_says_so(tmp_path: Path) -> None:
     async def main() -> None:
         store = SQLiteStore(tmp_path / "a.db")

@@ -20,10 +20,15 @@ def explain(error: BaseException, path: Path) -> AmendsError:
     return said
 
 
+def is_busy(error: BaseException) -> bool:
+    """Whether another program holds the file."""
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def _say(error: BaseException, path: Path) -> StoreError:
     text = str(error)
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if is_busy(error):
         return StoreBusy(
             f"another program held {path} for too long ({text}). Close it (an open transaction in a database shell, a "
             "backup that copies the file), then try again."

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from amends.errors import EngineClosed, JournalDamaged, LeaseLost, LetterSettled, RunClosed, StoreError, UnknownRun
+from amends.errors import EngineClosed, JournalDamaged, LetterSettled, RunClosed, UnknownRun
 from amends.model.records import CLOSED, OPEN
-from amends.stores import files, sums
+from amends.stores import files, pen, sums
 from amends.stores.faults import explain
+from amends.stores.pen import RUN_COLUMNS as _RUN
 from amends.stores.port import DAMAGED, Act, Change, Letter, LetterQuery, Mail, Run, RunQuery, Turn, verified
 from amends.stores.roster import Roster
 from amends.stores.writer import Writer
@@ -27,34 +28,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_RUN = "id, saga, input, seed, created_at, state, owner, epoch, next_at, outcome, closed_at, parent"
-_CREATE = f"INSERT INTO runs ({_RUN}, sum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"
 _LETTER = (
     "SELECT runs.id, letters.no, runs.saga, kind, step, error, opened_at, body, acted, by, note, acted_at "
     "FROM letters JOIN runs ON runs.no = letters.run"
 )
-_LETTER_COLUMNS = ("no", "kind", "step", "error", "opened_at", "body", "acted", "by", "note", "acted_at")
-_FREE = (
-    "WITH RECURSIVE nested (id) AS (SELECT id FROM runs WHERE parent = ?1"
-    " UNION ALL SELECT runs.id FROM runs JOIN nested ON runs.parent = nested.id)"
-    " UPDATE runs SET state = ?3, closed_at = ?2, next_at = NULL, owner = NULL, epoch = epoch + 1,"
-    f" sum = {sums.SUM.format(state='?3', outcome='outcome')}"
-    " WHERE state = 'held' AND id IN nested"
-)
-_ADDRESS = "SELECT no, state, owner FROM runs WHERE id = ?"
-_APPEND = (
-    "INSERT INTO turns SELECT no,?,?,? FROM runs WHERE id = ? AND epoch = ? AND owner = ?"
-    " AND ? = 1 + (SELECT coalesce(max(seq), 0) FROM turns WHERE run = runs.no)"
-)
-_UPDATE = (
-    "UPDATE runs SET state = ?1, next_at = ?2, outcome = ?3, closed_at = ?4, owner = ?5,"
-    f" sum = {sums.SUM.format(state='?1', outcome='?3')} WHERE id = ?6 AND epoch = ?7 AND owner = ?8"
-)
 _DAMAGED = f"saga != ?1 AND state IN ({','.join(f'?{number}' for number in range(2, 2 + len(OPEN)))}) AND NOT {sums.INTACT}"
-_COUNT = (
-    "INSERT INTO ends SELECT no, (SELECT coalesce(max(seq), 0) FROM turns WHERE run = runs.no) FROM runs WHERE id = ?"
-    " ON CONFLICT (run) DO UPDATE SET length = max(length, excluded.length)"
-)
 
 
 class SQLiteStore:
@@ -79,7 +57,9 @@ class SQLiteStore:
             raise
         self._roster = Roster(worker, lease)
         self._reading = reading
-        self._writer = Writer(writing, beat=self._roster.beat, every=self._roster.every, explain=self._explain)
+        self._writer = Writer(
+            writing, pen.Pen(worker), beat=self._roster.beat, every=self._roster.every, explain=self._explain
+        )
         try:
             await self._write(self._roster.beat)
             if await self._read(_has_damaged):
@@ -117,11 +97,11 @@ class SQLiteStore:
         """See `Store.create`."""
 
         def job(db: sqlite3.Connection) -> Run:
-            added = db.execute(_CREATE, _row_of(run))
-            if not added.rowcount:
+            no = pen.create(db, run)
+            if no is None:
                 return _known(_run(db, run.id))
             if first is not None:
-                db.execute("INSERT INTO turns VALUES (?,?,?,?)", (added.lastrowid, first.seq, first.body, first.sum))
+                db.execute("INSERT INTO turns VALUES (?,?,?,?)", (no, first.seq, first.body, first.sum))
             return run
 
         return await self._write(job)
@@ -132,61 +112,20 @@ class SQLiteStore:
             refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             refused.set_exception(EngineClosed("the store is not open."))
             return refused
-        return self._writer.submit(lambda db: self._commit(db, change))
-
-    def _commit(self, db: sqlite3.Connection, change: Change) -> None:
-        fence = (change.run_id, change.epoch, self._worker)
-        turn, written = change.turn, 1
-        closed = change.state in CLOSED
-        if turn is not None:
-            written = db.execute(_APPEND, (turn.seq, turn.body, turn.sum, *fence, turn.seq)).rowcount
-        if written and (turn is None or change.touched or change.release or closed):
-            owner = None if change.release or closed else self._worker
-            row = (change.state, self._next_at(db, change), change.outcome, change.closed_at, owner)
-            written = db.execute(_UPDATE, (*row, *fence)).rowcount
-            if written:
-                db.execute(_COUNT, (change.run_id,))
-        if not written:
-            raise _refusal(db, change, self._worker)
-        for letter in change.letters:
-            db.execute(
-                "INSERT OR REPLACE INTO letters SELECT no,?,?,?,?,?,?,?,?,?,? FROM runs WHERE id = ?",
-                (*(getattr(letter, name) for name in _LETTER_COLUMNS), change.run_id),
-            )
-        for number in change.mail:
-            db.execute("DELETE FROM mail WHERE no = ?", (number,))
-        if change.frees:
-            db.execute(_FREE, (change.run_id, change.closed_at, "completed"))
-        for run in change.starts:
-            db.execute(_CREATE, _row_of(run))
-        for run_id, body in change.posts:
-            row = db.execute(_ADDRESS, (run_id,)).fetchone()
-            if row is not None and row[1] not in CLOSED:
-                _deliver(db, row, body)
-
-    def _next_at(self, db: sqlite3.Connection, change: Change) -> float | None:
-        """A run that is given up while mail waits is to be taken up at once."""
-        if change.state in CLOSED:
-            return None
-        if change.release:
-            waiting = "SELECT max(mail.no) FROM mail JOIN runs ON runs.no = mail.run WHERE runs.id = ?"
-            newest = db.execute(waiting, (change.run_id,)).fetchone()[0]
-            if newest is not None and newest > change.seen_mail and newest not in change.mail:
-                return 0.0
-        return change.next_at
+        return self._writer.submit(change)
 
     async def post(self, run_id: str, body: bytes, act: Act | None = None) -> None:
         """See `Store.post`."""
 
         def job(db: sqlite3.Connection) -> None:
-            row = db.execute(_ADDRESS, (run_id,)).fetchone()
+            row = pen.address(db, run_id)
             if row is None:
                 raise UnknownRun(f"there is no run {run_id!r} in {self._path}. `amends ps` lists those that are there.")
             if row[1] in CLOSED:
                 raise RunClosed(f"run {run_id!r} has ended: it is {row[1]}, and takes no more messages.")
             if act is not None:
                 _settle_letter(db, row[0], run_id, act)
-            _deliver(db, row, body)
+            pen.deliver(db, row, body)
 
         await self._write(job)
 
@@ -216,7 +155,7 @@ class SQLiteStore:
     async def journal(self, run_id: str) -> list[Turn]:
         """See `Store.journal`."""
         # The row is read first: turns may be added meanwhile, and more than the row knows of is right.
-        row_of = f"SELECT coalesce(length, 0), no, {sums.INTACT}, {_RUN} FROM runs LEFT JOIN ends ON run = no WHERE id = ?"
+        row_of = f"SELECT length, no, {sums.INTACT}, {_RUN} FROM runs WHERE id = ?"
         turns_of = "SELECT seq, body, sum FROM turns WHERE run = ? ORDER BY seq"
 
         def read(db: sqlite3.Connection) -> list[Turn]:
@@ -315,22 +254,6 @@ def _damaged(run_id: str) -> JournalDamaged:
     )
 
 
-def _row_of(run: Run) -> tuple[Any, ...]:
-    parent = None if run.parent is None else run.parent.encode()
-    return (
-        *msgspec.structs.astuple(run),
-        sums.row_sum(run.id.encode(), run.saga.encode(), parent, run.state.encode(), run.outcome),
-    )
-
-
-def _deliver(db: sqlite3.Connection, address: tuple[int, str, str | None], body: bytes) -> None:
-    """Leave mail for a run, and let it be claimed at once when nobody drives it."""
-    no, _, owner = address
-    db.execute("INSERT INTO mail (run, body, sum) VALUES (?,?,?)", (no, body, sums.row_sum(body)))
-    if owner is None:
-        db.execute("UPDATE runs SET next_at = 0 WHERE no = ?", (no,))
-
-
 def _opened(no: int, run_id: str, body: bytes, total: bytes) -> Mail:
     if not isinstance(body, bytes) or sums.row_sum(body) != total:
         raise JournalDamaged(
@@ -343,15 +266,6 @@ def _opened(no: int, run_id: str, body: bytes, total: bytes) -> Mail:
 def _known(run: Run | None) -> Run:
     assert run is not None, "the row was updated a moment ago"
     return run
-
-
-def _refusal(db: sqlite3.Connection, change: Change, worker: str) -> StoreError:
-    """Why nothing of a change was written."""
-    row = db.execute("SELECT epoch, owner FROM runs WHERE id = ?", (change.run_id,)).fetchone()
-    if row != (change.epoch, worker):
-        return LeaseLost(f"run {change.run_id!r} is driven by another worker; epoch {change.epoch} is over.")
-    seq = 0 if change.turn is None else change.turn.seq
-    return StoreError(f"turn {seq} of run {change.run_id!r} does not follow the last one. Read its journal again.")
 
 
 def _settle_letter(db: sqlite3.Connection, run_no: int, run_id: str, act: Act) -> None:

@@ -11,32 +11,48 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from amends.errors import AmendsError, EngineClosed, StoreError
+from amends.stores.faults import is_busy
+from amends.stores.port import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from amends.stores.pen import Pen
+
     Job: TypeAlias = Callable[[sqlite3.Connection], Any]
-    Waiting: TypeAlias = tuple[Job, asyncio.Future[Any]]
+    Waiting: TypeAlias = tuple[Change | Job, asyncio.Future[Any]]
     Came: TypeAlias = tuple[Any, BaseException | None]
 
 log = logging.getLogger("amends.store")
 
-MOST_AT_ONCE = 1000
+MOST_AT_ONCE = 1024
 """Jobs in one transaction, so that others get their turn with the file."""
 
 
+class NotBegun(Exception):
+    """A transaction could not begin at all."""
+
+    def __init__(self, error: sqlite3.Error) -> None:
+        self.error = error
+
+
 class Writer:
-    """Runs jobs on its own connection. A job that refuses raises an `AmendsError` before it has written anything."""
+    """Writes changes and runs jobs on its own connection, many in one transaction.
+
+    What is refused raises an `AmendsError` before it has written anything.
+    """
 
     def __init__(
         self,
         connection: sqlite3.Connection,
+        pen: Pen,
         *,
         beat: Job,
         every: float,
         explain: Callable[[BaseException], AmendsError],
     ) -> None:
         self._connection = connection
+        self._pen = pen
         self._beat = beat
         self._every = every
         self._explain = explain
@@ -49,8 +65,8 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="amends-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Job) -> asyncio.Future[Any]:
-        """Run a job in the next transaction; the future is done once that is durable."""
+    def submit(self, job: Change | Job) -> asyncio.Future[Any]:
+        """Write a change, or run a job, in the next transaction; the future is done once that is durable."""
         future: asyncio.Future[Any] = self._loop.create_future()
         if self._closing:
             future.set_exception(EngineClosed("the store is closed."))
@@ -103,12 +119,10 @@ class Writer:
     def _write(self, batch: list[Waiting], beats: bool) -> None:
         """Write a batch; when it fails as a whole, each part alone, so that one bad job cannot fail its neighbours."""
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:  # no job is to blame: none would get in alone
-            self._refuse(batch, error)
+            settled = self._transact(self._connection, batch, beats)
+        except NotBegun as held:  # no job is to blame: none would get in alone
+            self._refuse(batch, held.error)
             return
-        try:
-            settled = self._transact(self._connection, [job for job, _ in batch], beats)
         except BaseException as error:  # nothing of it may stay; whoever waits is told, and the thread lives on
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -123,18 +137,47 @@ class Writer:
         self.commits += 1
         self._tell(batch, settled)
 
-    def _transact(self, connection: sqlite3.Connection, jobs: list[Job], beats: bool) -> list[Came]:
+    def _transact(self, connection: sqlite3.Connection, batch: list[Waiting], beats: bool) -> list[Came]:
         """What came of each job, once all of it is durable."""
+        changes = _changes(batch)
+        only_turns = not beats and len(changes) == len(batch) and all(map(self._pen.is_plain, changes))
+        if only_turns and self._append_alone(connection, changes):
+            return [(None, None)] * len(batch)
+        self._begin(connection)
+        turns = [change for change in changes if change.turn is not None]
+        appended = bool(turns) and self._pen.append(connection, turns)
         settled: list[Came] = []
-        for job in jobs:
+        for job, _ in batch:
             try:
-                settled.append((job(connection), None))
+                settled.append((self._carry_out(connection, job, appended), None))
             except AmendsError as refused:
                 settled.append((None, refused))
         if beats:
             self._beat(connection)
         connection.execute("COMMIT")
         return settled
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise NotBegun(error) from error
+
+    def _append_alone(self, connection: sqlite3.Connection, changes: list[Change]) -> bool:
+        """Nothing but turns is one statement, which is a transaction of its own; False when something in it is refused."""
+        try:
+            return self._pen.append(connection, changes)
+        except sqlite3.Error as error:
+            if is_busy(error):
+                raise NotBegun(error) from error
+            return False  # one of them may be to blame: it is found in a transaction
+
+    def _carry_out(self, connection: sqlite3.Connection, job: Change | Job, appended: bool) -> Any:
+        if not isinstance(job, Change):
+            return job(connection)
+        if appended and job.turn is not None:
+            return self._pen.finish(connection, job)
+        return self._pen.write(connection, job)
 
     def _refuse(self, batch: list[Waiting], error: BaseException) -> None:
         if not batch:
@@ -170,3 +213,9 @@ class Writer:
                 future.set_result(value)
             else:
                 future.set_exception(self._explain(error))
+
+
+def _changes(batch: list[Waiting]) -> list[Change]:
+    """The changes of a batch; none when two are of one run, for these are written one after the other."""
+    changes = [job for job, _ in batch if isinstance(job, Change)]
+    return changes if len({change.run_id for change in changes}) == len(changes) else []

@@ -22,26 +22,22 @@ CREATE TABLE runs (
     outcome BLOB,
     closed_at REAL,
     parent TEXT,
-    sum BLOB
+    sum BLOB,
+    length INTEGER NOT NULL DEFAULT 0 -- turns when the row was last written: a journal with fewer has lost its end
 );
 CREATE INDEX runs_nested ON runs (parent) WHERE parent IS NOT NULL;
 CREATE INDEX runs_due ON runs (saga, next_at) WHERE owner IS NULL AND next_at IS NOT NULL;
 CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
 CREATE INDEX runs_by_state ON runs (state, no);
 
+-- In the order in which they were written, so that the turns of one commit lie side by side, whatever runs they are of.
 CREATE TABLE turns (
     run INTEGER NOT NULL REFERENCES runs (no),
     seq INTEGER NOT NULL,
     body BLOB NOT NULL,
-    sum BLOB NOT NULL,
-    PRIMARY KEY (run, seq)
-) WITHOUT ROWID;
-
--- So many turns were there when the run's row was last written; a journal with fewer has lost its end.
-CREATE TABLE ends (
-    run INTEGER PRIMARY KEY REFERENCES runs (no),
-    length INTEGER NOT NULL
+    sum BLOB NOT NULL
 );
+CREATE UNIQUE INDEX turns_by_run ON turns (run, seq);
 
 CREATE TABLE letters (
     run INTEGER NOT NULL REFERENCES runs (no),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from amends.errors import AmendsError
 from amends.stores import files, sums
 from amends.stores.lease import Watch
+from amends.stores.pen import Pen
 from amends.stores.roster import Roster
 from amends.stores.sqlite import SQLiteStore
 
@@ -82,7 +83,7 @@ class Inline(SQLiteStore):
         """See `Store.commit`."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            done.set_result(self._at_once(lambda db: self._commit(db, change)))
+            done.set_result(self._at_once(lambda db: Pen(self.worker).write(db, change)))
         except AmendsError as refused:
             done.set_exception(refused)
         return done
