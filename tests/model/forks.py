@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amends import (
+    Compensated,
     Failed,
     Joined,
     JoinFailed,
@@ -22,6 +23,7 @@ from amends import (
     within,
 )
 from amends import saga as saga_
+from amends.model.join import Losers
 from tests.model import shop
 
 
@@ -240,3 +242,91 @@ async def naps(count: int) -> int:
 @saga_
 async def asks(count: int) -> int:
     return len(await all_of(*(ask(str(number)) for number in range(count))))
+
+
+@saga_
+async def books(count: int) -> int:
+    return len(await all_of(*(shop.book(str(number)) for number in range(count))))
+
+
+@saga_
+async def one_of(count: int) -> str:
+    return await any_of(*(shop.book(str(number)) for number in range(count)))
+
+
+@saga_
+async def one_of_strict(count: int) -> str:
+    return await any_of(*(shop.reserve("a", number) for number in range(count)))
+
+
+@saga_
+async def ears(count: int) -> int:
+    return len(await all_of(*(receive(str) for _ in range(count))))
+
+
+@saga_
+async def leg(name: str) -> str:
+    return await shop.book(f"{name}1") + await shop.book(f"{name}2")
+
+
+@saga_
+async def legs_then_stop(count: int) -> None:
+    await all_of(*(leg(str(number)) for number in range(count)))
+    raise ValueError("after all")
+
+
+@saga_
+async def leg_between() -> str:
+    await shop.reserve("before", 1)
+    found = await leg("a")
+    await shop.reserve("after", 1)
+    raise ValueError(found)
+
+
+@saga_
+async def leg_and_step() -> list[str]:
+    return list(await all_of(leg("a"), shop.book("b")))
+
+
+@saga_(deadline=60)
+async def leg_in_time() -> str:
+    return await leg("a")
+
+
+@saga_
+async def package(name: str) -> str:
+    return await shop.book(name)
+
+
+@package.undo
+async def send_back(package: str) -> None: ...
+
+
+@saga_
+async def package_then_step() -> None:
+    await package("p")
+    await shop.book("b")
+
+
+@saga_
+async def any_leg() -> list[str]:
+    try:
+        return [await any_of(leg("a"), leg("b"))]
+    except JoinFailed as failed:
+        errors = [error for error in failed.exceptions if isinstance(error, Compensated)]
+        return [f"Compensated {error.run_id} kept {len(error.kept)}" for error in errors]
+
+
+@saga_
+async def any_leg_losers(losers: Losers) -> str:
+    return await any_of(leg("a"), leg("b"), losers=losers)
+
+
+@saga_
+async def any_leg_then_step() -> None:
+    await any_of(leg("a"), leg("b"), losers="cancel")
+    await shop.book("c")
+
+
+NESTED = [leg, package]
+"""The sagas that are nested in others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -16,7 +17,8 @@ from amends.model.turn import decode_turn, encode_turn
 class World:
     """One run; `tell` returns what the machine decided, `crash` replays the journal into a new machine."""
 
-    def __init__(self, call: Any, run_id: str = "run-1") -> None:
+    def __init__(self, call: Any, run_id: str = "run-1", *, sagas: Iterable[Any] = (), owned: bool = False) -> None:
+        self.options: dict[str, Any] = {"sagas": {each.name: each for each in sagas}, "owned": owned}
         self.saga = call.target
         self.args = call.target.signature.encode(call.args, call.kwargs)
         self.run_id = run_id
@@ -25,7 +27,7 @@ class World:
         self.machine = self._fresh()
 
     def _fresh(self) -> Machine:
-        return Machine(self.saga, self.run_id, self.args, seed=b"seed", namespace="test")
+        return Machine(self.saga, self.run_id, self.args, seed=b"seed", namespace="test", **self.options)
 
     def tell(self, fact: Fact) -> list[Decision]:
         decided = self.machine.receive(fact)

@@ -6,6 +6,8 @@ from tests.mutants.mutant import Mutant
 
 JOINS_TESTS = ("tests/model/test_joins.py",)
 NESTED_TESTS = ("tests/engine/test_nested_runs.py",)
+PURE_NESTED = ("tests/model/test_nested.py",)
+TROUBLE = ("tests/engine/test_nested_trouble.py",)
 EACH_TESTS = ("tests/engine/test_each.py",)
 
 JOINS = [
@@ -21,7 +23,7 @@ JOINS = [
         "losers go on",
         "Joins: what lost is interrupted",
         "model/effects.py",
-        "        if effect.busy:\n            self._do(effect, effect.turn_back(losers))\n        elif",
+        "        if effect.busy or effect.stuck:\n            self._do(effect, effect.turn_back(losers))\n        elif",
         "        if",
         JOINS_TESTS,
     ),
@@ -136,8 +138,8 @@ NESTED = [
         "a nested run that has its value is not taken back",
         "Nested sagas: a completed child is undone with its owner",
         "model/machine.py",
-        '        self._returned = None\n        self._turn_back("owner"',
-        '        self._turn_back("owner"',
+        '            self._returned = None\n            self._turn_back("owner"',
+        '            self._turn_back("owner"',
         NESTED_TESTS,
     ),
     Mutant(
@@ -195,5 +197,77 @@ NESTED = [
         "        if foretold is None:\n",
         "        if True:\n",
         EACH_TESTS,
+    ),
+    Mutant(
+        "a nested loser that is only interrupted is rolled back though it is done",
+        "Joins: losers='cancel' interrupts a nested run, and leaves one that has its value",
+        "model/child.py",
+        'if retreat == "undo":',
+        "if True:",
+        PURE_NESTED,
+    ),
+    Mutant(
+        "a nested run does not say that it goes on again",
+        "Nested sagas: an owner knows when a nested run no longer needs a person",
+        "model/machine.py",
+        "stuck = () if self._effects.busy else self._stuck",
+        "stuck = self._told or () if self._effects.busy else self._stuck",
+        PURE_NESTED,
+    ),
+    Mutant(
+        "a nested run that is stuck already does not say so when it is taken back",
+        "Nested sagas: an owner that takes a nested run back knows what that waits for",
+        "model/machine.py",
+        "        self._told = ()\n        if not self._effects.going_back:",
+        "        if not self._effects.going_back:",
+        PURE_NESTED,
+    ),
+    Mutant(
+        "the own undo of a nested run is ignored",
+        "Nested sagas: an explicit undo of a saga replaces its unwinding",
+        "model/child.py",
+        "return self._unwind() if self.step.undoing is None else super().undo()",
+        "return self._unwind()",
+        PURE_NESTED,
+    ),
+    Mutant(
+        "what a nested run left in the world is not listed",
+        "Nested sagas: no open effect is hidden",
+        "model/child.py",
+        "self.stuck, self._left = (), fact.kept",
+        "self.stuck = ()",
+        PURE_NESTED,
+    ),
+    Mutant(
+        "nested runs that were written unheard are forgotten",
+        "Journal: what the store gave unheard is looked for",
+        "engine/runner.py",
+        "self._crew.doubt()  # they may be there, and ours",
+        "pass",
+        TROUBLE,
+    ),
+    Mutant(
+        "runs that wait for nested ones keep their places",
+        "Nested sagas: few slots are enough",
+        "engine/recovery.py",
+        "            crew.make_room()\n",
+        "",
+        TROUBLE,
+    ),
+    Mutant(
+        "places that were given away are given again",
+        "Lease: no more runs are driven than there is room for",
+        "engine/runner.py",
+        "self._crew.starting.update(nested.id for nested in change.starts if nested.owner is not None)",
+        "pass",
+        TROUBLE,
+    ),
+    Mutant(
+        "a parked run acts when a person says that it fits again, and not when it does",
+        "Versions: a mismatch is parked, and resumable after a fix",
+        "model/machine.py",
+        "        if letter.pos != RUN:\n            self._move",
+        "        if letter.pos == RUN:\n            self._recovered(fact)\n        else:\n            self._move",
+        ("tests/engine/test_stalled_twice.py",),
     ),
 ]

@@ -54,6 +54,8 @@ def _posts(row: Run, machine: Machine, decisions: Sequence[Decision], now: float
         match decision:
             case records.ChildUndoWanted(pos=pos):
                 yield _child(machine, pos), records.Unwound(now, row.id, str(machine.cause or "its branch has lost"))
+            case records.StopWanted(pos=pos) if isinstance(machine.effects[pos], Child):
+                yield _child(machine, pos), records.Cancelled(now, row.id, "its branch has lost")
             case _ if row.parent is not None:
                 fact = _to_owner(decision, machine, position(row.id), now)
                 if fact is not None:
@@ -64,8 +66,8 @@ def _posts(row: Run, machine: Machine, decisions: Sequence[Decision], now: float
 
 def _to_owner(decision: Decision, machine: Machine, pos: int, now: float) -> Fact | None:
     match decision:
-        case records.Held(result=result):
-            return records.ChildDone(now, pos, result)
+        case records.Held(result=result, kept=kept):
+            return records.ChildDone(now, pos, result, kept)
         case records.Stuck(letters=letters):
             return records.ChildStuck(now, pos, letters)
         case records.Ended(state=state, kept=kept) if state != "completed":

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from amends.model.effect import BUSY, Phase
 from amends.model.records import NULL, Failure, Kept, Raw
 from amends.stores.port import Letter
 
@@ -52,12 +51,13 @@ class LetterPaper(msgspec.Struct, frozen=True, omit_defaults=True):
 def outcome_of(machine: Machine) -> bytes:
     """The outcome of a run that ended, needs a person, or has its value while its losers are still open."""
     ended = machine.ended
+    kept = ended.kept if ended else machine.effects.kept() if machine.state == "held" else ()
     return _encoder.encode(
         OutcomePaper(
             result=NULL if machine.returned is None else Raw(machine.returned),
             returned=machine.returned is not None,
             cause=machine.cause,
-            kept=ended.kept if ended else (),
+            kept=kept,
             letters=machine.stuck,
         )
     )
@@ -71,7 +71,7 @@ def read_outcome(raw: bytes | None) -> OutcomePaper:
 def letter_row(machine: Machine, letter: DeadLettered, at: float) -> Letter:
     """The row of a dead letter that the machine has just written."""
     effect = machine.effects.get(letter.pos)
-    paper = LetterPaper(error=letter.error, waits=_waits(machine, letter), acts=ACTS[letter.kind])
+    paper = LetterPaper(error=letter.error, waits=_waits(machine), acts=ACTS[letter.kind])
     if effect is not None:
         paper = msgspec.structs.replace(
             paper, args=Raw(effect.args), result=effect.result or NULL, key=effect.key, attempts=_attempts(effect)
@@ -102,7 +102,6 @@ def _attempts(effect: Effect) -> int:
     return effect.tries if effect.step.undoing is not None and effect.result is not None else effect.attempt
 
 
-def _waits(machine: Machine, letter: DeadLettered) -> str:
-    others = [other for other in machine.effects.values() if other.pos != letter.pos and other.phase in BUSY | {Phase.DONE}]
-    rest = "what other steps did is undone meanwhile" if machine.cause and others else "nothing else is held up"
+def _waits(machine: Machine) -> str:
+    rest = "what other steps did is undone meanwhile" if machine.cause and machine.effects.busy else "nothing else is held up"
     return f"the run stays open until somebody acts on this letter; {rest}"

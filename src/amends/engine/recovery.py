@@ -176,7 +176,8 @@ class Recovery:
         acts = [(no, fact) for no, fact in facts if isinstance(fact, records.Retried) and fact.letter in waiting]
         if waiting and not acts:
             seen = max((letter.no for letter in mail), default=0)
-            await self._crew.store.commit(msgspec.structs.replace(_released(row), seen_mail=seen))
+            told = family.stuck(row, f"{row.id}#{waiting[-1]}", self._crew.now())  # its owner may not have waited yet
+            await self._crew.store.commit(msgspec.structs.replace(_released(row), seen_mail=seen, posts=told))
             return
         now = self._crew.now()
         stalled = records.Stalled(now, "diverged", failure_of(error))

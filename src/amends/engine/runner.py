@@ -57,6 +57,7 @@ class Runner:
         self._gone = False
         self._seen_mail: set[int] = set()
         self._newest_mail = 0
+        self._stalled = machine.stalled
         self._alarm: asyncio.TimerHandle | None = None
         self._fetching: asyncio.Task[None] | None = None
 
@@ -97,7 +98,7 @@ class Runner:
 
     def settle_in(self) -> None:
         """Take up a run that was brought back by replay."""
-        if self.machine.effects.in_flight() and not self.machine.stalled:
+        if self.machine.may_go_on or (self.machine.effects.in_flight() and not self.machine.stalled):
             self.tell(records.Recovered(self._now(), self._crew.worker))
         self._rest()
 
@@ -223,12 +224,20 @@ class Runner:
         elif not self._crew.pausing:
             for decision in decisions:
                 self._perform(decision)
-            if self.machine.stalled is False and any(isinstance(record, records.Retried) for record in turn):
-                self.look_for_mail()
+            if self._stalled:
+                self._unstall()
         if self._state in CLOSED or self._state == "needs_attention" or news:
             self._crew.announce(self.row.id, Seen(self._state, outcome_of(self.machine), self.machine.live_cause))
         self._schedule()
         self._rest()
+
+    def _unstall(self) -> None:
+        """Once a person said that the run fits its code again, it goes on, and takes in the mail that waited."""
+        if self.machine.may_go_on:
+            self.tell(records.Recovered(self._now(), self._crew.worker))
+        elif not self.machine.stalled:
+            self._stalled = False
+            self.look_for_mail()
 
     def _perform(self, decision: Decision) -> None:
         match decision:

@@ -18,6 +18,7 @@ from amends.model.records import (
     Decision,
     Kept,
     Raw,
+    StopWanted,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +45,11 @@ def position(run_id: str) -> int:
 
 
 class Child(Effect):
-    """What a nested run does to the world, taken as one."""
+    """What a nested run does to the world, taken as one.
+
+    It is taken back by its own undo, if its saga has one and it has its value, which leaves the nested run as it is; and else
+    by rolling back the nested run.
+    """
 
     def __init__(
         self, pos: int, stage: int, saga: Saga[..., Any], key: str, args: bytes, letters: Letters, run_id: str
@@ -62,16 +67,20 @@ class Child(Effect):
 
     def kept(self) -> tuple[Kept, ...]:
         """What it left in the world, each thing by the name of its step."""
-        named = tuple(Kept(self.pos, f"{self.step.name}/{kept.step}", kept.why) for kept in self._left)
-        return named or super().kept()
+        if self._left and (self.phase is not Phase.UNDONE or self._unwinding):
+            return tuple(Kept(self.pos, f"{self.step.name}/{kept.step}", kept.why) for kept in self._left)
+        return super().kept()
 
     def turn_back(self, retreat: Retreat = "undo") -> Iterator[Decision]:
-        """It goes no further: the nested run is told to stop and roll back."""
-        if self.phase in (Phase.RUNNING, Phase.STUCK):
-            self.retreat = retreat
-            yield from self._unwind()
-        else:
+        """It goes no further: the nested run is told to roll back, or only cancelled, which changes nothing if it is done."""
+        if self.phase not in (Phase.RUNNING, Phase.STUCK) or self._unwinding:
             yield from super().turn_back(retreat)
+            return
+        asked_before, self.retreat = self.retreat is not None, retreat
+        if retreat == "undo":
+            yield from self._unwind()
+        elif not asked_before:
+            yield StopWanted(self.pos)
 
     def take_back(self) -> Iterator[Decision]:
         """Undo it: by its own undo, if one is declared, or by rolling back the nested run."""
@@ -84,7 +93,7 @@ class Child(Effect):
         return self._unwind() if self.step.undoing is None else super().undo()
 
     def _unwind(self) -> Iterator[Decision]:
-        self.phase, self._unwinding = Phase.UNWINDING, True
+        self.phase, self._unwinding, self.stuck = Phase.UNWINDING, True, ()
         yield ChildUndoWanted(self.pos)
 
     def _moves(self) -> Moves:
@@ -92,7 +101,7 @@ class Child(Effect):
 
     def _has_value(self, fact: ChildDone) -> Iterator[Decision]:
         """It has its value; if it was told to go back before it could say so, it goes back all the same."""
-        self.stuck = ()
+        self.stuck, self._left = (), fact.kept
         if self._unwinding:
             self.phase = Phase.UNWINDING
         else:

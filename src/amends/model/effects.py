@@ -35,6 +35,7 @@ class Effects(Mapping[int, "Effect"]):
         self._busy: set[int] = set()
         self._stuck: dict[int, tuple[str, ...]] = {}
         self.has_nested = False
+        self._nested: set[int] = set()
         self._to_undo: list[Effect] = []
         self._undoing: int | None = None
 
@@ -56,13 +57,13 @@ class Effects(Mapping[int, "Effect"]):
         """Those that stay in the world on purpose, or by a person's word."""
         return tuple(kept for effect in self.values() for kept in effect.kept())
 
-    def stuck(self) -> tuple[str, ...]:
-        """The dead letters of child runs that hold this run up."""
-        return tuple(letter for pos in sorted(self._stuck) for letter in self._stuck[pos]) if self._stuck else ()
+    def stuck(self) -> Iterator[str]:
+        """The dead letters of nested runs that hold this run up, in the order in which they were told."""
+        return (letter for letters in self._stuck.values() for letter in letters)
 
     def waits_for_runs(self) -> bool:
         """Whether all that moves are nested runs."""
-        return self.busy and all(self._by_pos[pos].phase in IN_ITS_OWN_RUN for pos in self._busy)
+        return self.busy and len(self._nested) == len(self._busy)
 
     def in_flight(self) -> list[Effect]:
         """Those whose call, check or undo is under way, or was when the worker died."""
@@ -85,7 +86,7 @@ class Effects(Mapping[int, "Effect"]):
         effect.lost = losers
         if losers == "keep":
             return
-        if effect.busy:
+        if effect.busy or effect.stuck:
             self._do(effect, effect.turn_back(losers))
         elif losers == "undo":
             self.take_back(effect)
@@ -123,6 +124,8 @@ class Effects(Mapping[int, "Effect"]):
             self._busy.add(pos)
         else:
             self._busy.discard(pos)
+        if self.has_nested:
+            (self._nested.add if effect.phase in IN_ITS_OWN_RUN else self._nested.discard)(pos)
         if effect.stuck:
             self._stuck[pos] = effect.stuck
         elif self._stuck:

@@ -19,7 +19,10 @@ T_co = TypeVar("T_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 Losers: TypeAlias = Literal["undo", "keep", "cancel"]
-"""What becomes of a branch that lost: undone; left to go on and kept; or only interrupted."""
+"""What becomes of a branch that lost: undone; left to go on and kept; or only interrupted, and not undone if it is done.
+
+A nested run that is interrupted rolls back what it did, as every run does that is cancelled.
+"""
 
 
 @dataclass(frozen=True, slots=True)

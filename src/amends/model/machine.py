@@ -21,7 +21,7 @@ from amends.model.effect import Effect, Phase
 from amends.model.effects import Effects
 from amends.model.failure import failure_of
 from amends.model.join import Failed, Ok
-from amends.model.letters import Letters
+from amends.model.letters import Letters, shown
 from amends.model.making import Maker
 from amends.model.records import DeadLettered, Decision, Ended, Fact, Failure, Raw, Record, State
 from amends.model.slate import Slate
@@ -71,7 +71,7 @@ class Machine:
         self.ended: Ended | None = None
         self._owned = owned
         self._held = False
-        self._told: tuple[str, ...] = ()
+        self._told: tuple[str, ...] | None = ()
         self._args = args
         self._seed = seed
         self._body: Body | None = None
@@ -103,14 +103,18 @@ class Machine:
 
     @property
     def stuck(self) -> tuple[str, ...]:
-        """The ids of all dead letters that hold it up, those of runs nested in it included."""
-        own = (f"{self.run_id}#{number}" for number in sorted(self._letters.waiting))
-        return (*own, *self._effects.stuck())
+        """The ids of the dead letters that hold it up, those of runs nested in it included: the first `MOST_SHOWN`."""
+        return shown(self._letters.ids(self.run_id), self._effects.stuck())
 
     @property
     def stalled(self) -> bool:
         """Whether the run is parked because its code did not match its journal."""
         return self._stalled is not None
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether a person said that a parked run fits its code again: it goes on once a worker has taken it up."""
+        return self._stalled is not None and self._stalled not in self._letters.waiting
 
     @property
     def effects(self) -> Effects:
@@ -158,6 +162,8 @@ class Machine:
         self._slate.out = []
         self._slate.now = max(self._slate.now, fact.at)
         move(self, fact)
+        if self._owned:
+            self._tell_owner()
         return self._slate.out
 
     # ── facts ───────────────────────────────────────────────────────────────────────────────────
@@ -197,29 +203,25 @@ class Machine:
     def _unwound(self, fact: records.Unwound) -> None:
         """Its owner takes it back; what is stuck already is told once more, for the owner starts to wait now."""
         self._told = ()
-        if self._effects.going_back:
-            self._go_on()
-            return
-        self._returned = None
-        self._turn_back("owner", Failure("Unwound", f"run {fact.by} takes it back: {fact.reason}"))
+        if not self._effects.going_back:
+            self._returned = None
+            self._turn_back("owner", Failure("Unwound", f"run {fact.by} takes it back: {fact.reason}"))
 
     def _recovered(self, fact: records.Recovered) -> None:
+        self._stalled = None
         for effect in self._effects.in_flight():
             self._move(effect, fact)
 
     def _has_stalled(self, fact: records.Stalled) -> None:
         letter = self._letters.write(RUN, fact.kind, fact.error)
-        self._stalled = letter.letter
+        self._stalled, self._told = letter.letter, None
         self._slate.out.append(letter)
 
     def _person_acted(self, fact: Any) -> None:
         letter = self._letters.answer(fact.letter)
         if letter is None:
             raise IllegalFact(f"{type(fact).__name__} about letter {fact.letter}, which is not open.")
-        if letter.pos == RUN:
-            self._stalled = None
-            self._recovered(records.Recovered(fact.at, ""))
-        else:
+        if letter.pos != RUN:
             self._move(self.effects[letter.pos], fact)
 
     # ── the body ────────────────────────────────────────────────────────────────────────────────
@@ -331,18 +333,12 @@ class Machine:
         self._try_to_end()
 
     def _try_to_end(self) -> None:
-        if self._effects.busy:
-            return
-        stuck = self._stuck
-        if self._owned and stuck != self._told:
-            self._told = stuck
-            self._slate.out.append(records.Stuck(stuck))
-        if stuck or not self._over:
+        if self._effects.busy or not self._over or self._stuck:
             return
         if self._owned and not self._effects.going_back:
             if not self._held and self._returned is not None:
-                self._held = True
-                self._slate.out.append(records.Held(Raw(self._returned)))
+                self._held, self._told = True, ()
+                self._slate.out.append(records.Held(Raw(self._returned), self._effects.kept()))
             return
         kept = self._effects.kept()
         state: State = "completed" if not self._effects.going_back else "partly_compensated" if kept else "compensated"
@@ -353,10 +349,19 @@ class Machine:
         self.timers.clear()
         self._slate.out.append(self.ended)
 
+    def _tell_owner(self) -> None:
+        """Tell the run that this one belongs to when it begins to need a person, and when it goes on again."""
+        if self._stalled or self.state == "held" or self.ended is not None:
+            return
+        stuck = () if self._effects.busy else self._stuck
+        if stuck != self._told:
+            self._told = stuck
+            self._slate.out.append(records.Stuck(stuck))
+
     @property
     def _stuck(self) -> tuple[str, ...]:
         """The letters without which it cannot go on: its own count once its body is over, those of nested runs always."""
-        return self.stuck if self._over else self._effects.stuck()
+        return self.stuck if self._over else shown(self._effects.stuck())
 
     @property
     def _over(self) -> bool:

@@ -198,10 +198,14 @@ class Answered(Fact, frozen=True):
 
 
 class ChildDone(Fact, frozen=True):
-    """The nested run at this position has its value; until the run that it belongs to closes, it can be taken back."""
+    """The nested run at this position has its value; until the run that it belongs to closes, it can be taken back.
+
+    `kept` is what it left in the world though it succeeded: branches that lost, interrupted and in doubt.
+    """
 
     pos: int
     result: Raw
+    kept: tuple[Kept, ...] = ()
 
 
 class ChildClosed(Fact, frozen=True):
@@ -251,7 +255,10 @@ class RetryWanted(Decision, frozen=True):
 
 
 class StopWanted(Decision, frozen=True):
-    """Interrupt the attempt of this step that is in flight: its branch has lost, or the run rolls back."""
+    """Interrupt the attempt of this step that is in flight: its branch has lost, or the run rolls back.
+
+    Of a nested run: cancel it, for its branch has lost and is not to be undone if it is done already.
+    """
 
     pos: int
 
@@ -332,6 +339,7 @@ class Held(Decision, frozen=True):
     """This nested run has its value, and does nothing more; the run that it belongs to can take it back until it closes."""
 
     result: Raw
+    kept: tuple[Kept, ...]
 
 
 class Stuck(Decision, frozen=True):
