@@ -14,7 +14,8 @@ from amends.model.effect import Effect
 from amends.model.effects import Effects
 from amends.model.join import Losers
 from amends.model.records import DeadLettered, Decision, JoinDecided, Record, StopWanted, UndoWanted
-from amends.stores import sqlite
+from amends.stores import pen
+from amends.stores.pen import Pen
 from amends.stores.port import Change
 
 Rule: TypeAlias = Literal["fencing", "intent first", "decision first", "losers undone", "reverse order"]
@@ -37,16 +38,16 @@ def switch_off(rule: Rule) -> None:
 def _drop_the_fence() -> None:
     """Appends and updates ask neither for the epoch nor for the owner; so nobody hears that a lease is lost."""
 
-    def refusal(db: sqlite3.Connection, change: Change, worker: str) -> StoreError:
+    def refusal(_: Pen, db: sqlite3.Connection, change: Change) -> StoreError:
         return StoreError(f"a turn of run {change.run_id!r} does not follow the last one.")
 
     for name in ("_APPEND", "_UPDATE"):
-        fenced = getattr(sqlite, name)
-        open_ = re.sub(r"AND (epoch|owner) = (\?\d?)", r"AND (\1 = \2 OR 1)", fenced)
+        fenced = getattr(pen, name)
+        open_ = re.sub(r"AND ((?:runs\.)?(?:epoch|owner)) = (\?\d?|new\.column2)", r"AND (\1 = \2 OR 1)", fenced)
         assert open_.count("OR 1") == 2, f"the fence of {name} has moved"
-        setattr(sqlite, name, open_)
-    assert hasattr(sqlite, "_refusal")
-    sqlite._refusal = refusal
+        setattr(pen, name, open_)
+    assert hasattr(Pen, "_refusal")
+    Pen._refusal = refusal  # type: ignore[method-assign]
 
 
 def _act_before_the_journal() -> None:
