@@ -1,0 +1,64 @@
+"""An async generator that a body leaves early is closed on the spot: nothing of it is left to the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from amends import each, saga, step
+from amends.stores.memory import MemoryStore
+from tests.engine import family
+
+seen: list[str] = []
+
+
+@step(no_undo="it only counts")
+async def count(number: int) -> int:
+    seen.append(f"count {number}")
+    return number
+
+
+async def numbers() -> AsyncIterator[int]:
+    try:
+        for number in range(5):
+            yield await count(number)
+    finally:
+        seen.append("left")
+        await count(99)
+
+
+@saga
+async def own_generator() -> int:
+    async for number in numbers():
+        if number == 1:
+            return number
+    return 0
+
+
+@saga
+async def fan_out() -> int:
+    async for number in each(count, range(5), limit=1):
+        if number == 1:
+            return number
+    return 0
+
+
+@pytest.mark.parametrize(("call", "calls"), [(own_generator(), 2), (fan_out(), 5)], ids=repr)
+def test_nothing_is_left_to_the_loop(call: Any, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(family, "SAGAS", [own_generator, fan_out])
+    seen.clear()
+    told: list[Any] = []
+
+    async def main() -> Any:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        async with family.engine(MemoryStore()) as engine:
+            before = asyncio.all_tasks()
+            value = await engine.run(call, id="x")
+            assert {task for task in asyncio.all_tasks() if "athrow" in repr(task)} <= before
+            return value
+
+    assert asyncio.run(main()) == 1 and told == []
+    assert [line for line in seen if line != "left"] == [f"count {number}" for number in range(calls)]
