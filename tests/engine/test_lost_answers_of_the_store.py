@@ -11,6 +11,7 @@ from amends import Engine
 from amends.errors import StoreError
 from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import Run, Turn
+from tests.engine import family
 from tests.model import shop
 
 LOST = "written, and nobody heard of it"
@@ -47,6 +48,19 @@ def test_a_run_whose_start_was_written_unheard_comes_to_its_end() -> None:
                 await engine.start(shop.order("a", "ok"), id="o")
             assert await engine.run(shop.order("a", "ok"), id="o") == "hold-a-1/ch-ok"
             assert [row.state for row in await engine.list()] == ["completed"]
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_a_run_that_begins_with_a_nested_one_does_so_too() -> None:
+    """Its first turn starts another run, so it is created without a turn."""
+
+    async def main() -> None:
+        family.fresh()
+        async with family.engine(Forgetful(Shelf(), "create")) as engine:
+            with pytest.raises(StoreError, match=LOST):
+                await engine.start(family.deep("a"), id="o")
+            assert await engine.run(family.deep("a"), id="o") == "a1a2a3"
 
     asyncio.run(asyncio.wait_for(main(), 10))
 

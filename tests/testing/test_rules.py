@@ -158,8 +158,11 @@ def test_two_results_of_one_step_and_records_after_the_end_are_found() -> None:
 
     with playing(Scenario(own.pays(5), own.world), lambda _: None) as player:
         ending = player.follow(()).ending
-    twice = edited(ending)
-    twice.__dict__["records"] = [*ending.records, StepDone(0.0, 1, 1, NULL), Answered(0.0, 1, "ann", True, NULL, "")]
+    account = ending.accounts["explored"]
+    more = [StepDone(0.0, 1, 1, NULL), Answered(0.0, 1, "ann", True, NULL, "")]
+    twice = edited(ending, accounts={"explored": edited(account)})
+    twice.accounts["explored"].__dict__["records"] = [*account.records, *more]
     said = list(NAMES["one_outcome"].test(twice))
-    assert "StepDone was journaled after the end" in said and "the step at 1 has two results" in said
+    assert "StepDone was journaled after the end of explored" in said
+    assert "the step at 1 of explored has two results" in said
     assert not list(NAMES["one_outcome"].test(ending))

@@ -247,15 +247,11 @@ class Engine:
         body = encode_turn(turn)
         first = Turn(1, body, chain(seal(row), body))
         runner = Runner(crew, row, machine, 1, first.sum)
-        crew.starting.add(row.id)
         try:
-            there = await crew.store.create(row, first)
+            there = await self._create(row, first)
         except StoreError:
             machine.close()
-            crew.doubt()  # the run may be there, and ours
             raise
-        finally:
-            crew.starting.discard(row.id)
         if there.seed != row.seed:
             machine.close()
             return there
@@ -265,10 +261,22 @@ class Engine:
 
     async def _begin_later(self, row: Run) -> Run:
         """Write a new run without a turn, and take it up."""
-        there = await self._crew.store.create(row, None)
+        there = await self._create(row, None)
         if there.seed == row.seed:
             self._crew.adopt(there, 0.0)
         return there
+
+    async def _create(self, row: Run, first: Turn | None) -> Run:
+        """Write a new run that this worker drives."""
+        crew = self._crew
+        crew.starting.add(row.id)
+        try:
+            return await crew.store.create(row, first)
+        except StoreError:
+            crew.doubt()  # the run may be there, and ours
+            raise
+        finally:
+            crew.starting.discard(row.id)
 
     async def _row(self, run_id: str) -> Run:
         row = await self._crew.store.run(run_id)

@@ -15,7 +15,7 @@ import msgspec
 from amends.errors import AmendsError, RuleBroken, StaleToken, Vacuous
 from amends.model.saga import Saga
 from amends.ops import screen
-from amends.ops.load import load_value
+from amends.ops.load import load_value, sagas_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -48,8 +48,8 @@ def explore(name: str, given: str | None, as_json: bool, store: Any, shards: str
     """Search every world with up to n faults for one that breaks a rule.
 
     NAME is a saga, or a Scenario of amends.testing, which also says what stands in for the outside world. A saga is explored
-    with the World that its module holds. Exits with 0 when no rule was broken, 22 when one was, and 20 when nothing was
-    proven: a fault or an end that was asked for never occurred.
+    with the World that its module holds, and may nest the other sagas there. Exits with 0 when no rule was broken, 22 when
+    one was, and 20 when nothing was proven: a fault or an end that was asked for never occurred.
     """
     from amends.testing.explore import explore as search
 
@@ -95,7 +95,7 @@ def _scenario(name: str, given: str | None, store: Any) -> Scenario:
             call = found.call_json((given or "{}").encode())
         except msgspec.DecodeError as error:
             raise click.BadParameter(f"--input is not JSON: {error}.") from error
-        scenario = Scenario(call, worlds[0] if worlds else World())
+        scenario = Scenario(call, worlds[0] if worlds else World(), sagas=tuple(sagas_of(module.__name__)))
     elif not isinstance(found, Scenario):
         raise click.BadParameter(f"{name} is {type(found).__name__}; name a saga, or a Scenario of amends.testing.")
     elif given is not None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from amends.errors import RuleBroken
 from amends.testing.explorer import report
+from amends.testing.explorer.breach import Breach
 from amends.testing.explorer.elsewhere import Elsewhere
 from amends.testing.explorer.plan import Plan
 from amends.testing.explorer.player import playing
-from amends.testing.explorer.rules import Breach
 from amends.testing.explorer.scenario import Scenario, nobody
 from amends.testing.explorer.search import Tally
 from amends.testing.explorer.substance import demand_substance
@@ -21,6 +21,7 @@ from amends.testing.world import World
 if TYPE_CHECKING:
     from amends.model.call import Call
     from amends.model.records import State
+    from amends.model.saga import Saga
     from amends.stores.port import Letter
     from amends.testing.expect import Expectation
     from amends.testing.explorer.plan import Strategy
@@ -86,6 +87,7 @@ def explore(
     fakes: Iterable[Fake] = (),
     expect: Iterable[Expectation] = (),
     tell: Sequence[Any] = (),
+    sagas: Iterable[Saga[..., Any]] = (),
     operator: Callable[[Letter], Act | None] = nobody,
     setup: Callable[[], object] | None = None,
     workers: int = 1,
@@ -112,6 +114,7 @@ def explore(
         fakes: stand-ins for steps that would reach the real world; see `fake`.
         expect: your own conditions; see `expect.when_completed`, `expect.when_compensated`, `expect.always`.
         tell: messages that are sent to the run as soon as it has begun.
+        sagas: those that may be nested in it.
         operator: what a person does about a dead letter: "retry", "resolve", "abandon", "happened", "did not happen",
             or None to leave it open, which is an end too. What was broken is mended before they act.
         setup: called before every world, to reset what your own fakes remember.
@@ -142,7 +145,7 @@ def explore(
     if not isinstance(what, Scenario):
         chosen = None if kinds is None else frozenset(kinds)
         cast = (world or World(), tuple(fakes), tuple(expect), tuple(tell), operator, setup, workers, store)
-        what = Scenario(what, *cast, chosen, frozenset(without))
+        what = Scenario(what, *cast, chosen, frozenset(without), tuple(sagas))
     plan = Plan(strategy, faults, budget, seed, shard, processes, progress)
     exploration = Exploration(what, _searched(what, plan, replay))
     if not exploration.ok:

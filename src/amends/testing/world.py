@@ -62,6 +62,8 @@ class Effect:
     """One thing that a service did.
 
     `net` is 1 while it stands, 0 once undone; anything else is wrong. `late` says that its step was undone before.
+    `made_by_undo` says that an undo did it: a correction, say, that makes up for something else, and stays.
+    `done_at` and `undone_at` are numbers of the order in which things happened in the world; 0 is never.
     """
 
     service: str
@@ -72,6 +74,9 @@ class Effect:
     receipt: str
     answer: Any
     late: bool = False
+    made_by_undo: bool = False
+    done_at: int = 0
+    undone_at: int = 0
     net: int = 1
     undo_keys: set[str] = field(default_factory=set)
 
@@ -115,6 +120,7 @@ class World:
         self.asked: set[str | None] = set()
         self.undone: set[str | None] = set()
         self.stage: Stage | None = None
+        self.order = count(1)
         self._receipts = count(1)
 
     def service(
@@ -159,6 +165,7 @@ class World:
         self.effects.clear()
         self.asked.clear()
         self.undone.clear()
+        self.order = count(1)
         self._receipts = count(1)
         for service in self.services.values():
             service.clear()
@@ -273,7 +280,8 @@ class Service:
         receipt = self._world.receipt(self.name)
         answer = receipt if ask.answer is None else ask.answer
         late = ask.target == "step" and ask.behalf in self._world.undone
-        made = Effect(self.name, ask.what, ask.key, ask.behalf, ask.step, receipt, answer, late)
+        how = late, ask.target == "undo", next(self._world.order)
+        made = Effect(self.name, ask.what, ask.key, ask.behalf, ask.step, receipt, answer, *how)
         standing = [each for each in self._world.effects if each.net > 0 and _same(each, made)]
         self._world.effects.append(made)
         self._by_key[ask.key] = self._by_receipt[receipt] = made
@@ -293,11 +301,14 @@ class Service:
             if ask.receipt is not None:
                 raise self.refusal(f"{self.name} knows no receipt {ask.receipt!r}")
             return
+        before = found.net
         if self.habits.refunds:
             found.net -= ask.answer not in found.undo_keys
             found.undo_keys.add(ask.answer)
         else:
             found.net = 0
+        if before == 1 and found.net == 0:
+            found.undone_at = next(self._world.order)
 
 
 class Blocking:

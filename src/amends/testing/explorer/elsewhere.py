@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from amends.engine import noloop
 from amends.errors import AmendsError, Diverged
-from amends.model.machine import Machine
-from amends.model.records import Record
-from amends.model.replay import replay
 from amends.model.saga import Saga
-from amends.model.turn import decode_turn
+from amends.stores.port import Run, Turn
+from amends.testing.explorer.account import Account
 
 if TYPE_CHECKING:
     from amends.testing.explorer.player import Played
@@ -32,17 +29,19 @@ PATIENCE = 60.0
 class Sheet(msgspec.Struct, frozen=True):
     """One run, to be replayed."""
 
+    id: str
+    saga: str
     input: str
     seed: str
+    parent: str | None
     turns: tuple[str, ...]
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What the other process gets: where the saga is defined, and the runs."""
+    """What the other process gets: the modules of the sagas, by name, and the runs."""
 
     path: list[str]
-    module: str
-    saga: str
+    sagas: dict[str, str]
     sheets: list[Sheet]
 
 
@@ -63,19 +62,19 @@ class Elsewhere:
 
     def gather(self, played: Played) -> None:
         """Remember a world's journal, if there is room."""
-        ending = played.ending
         self.first = self.first or played
-        if ending.row is not None and len(self._sheets) < MOST:
-            turns = tuple(turn.body.decode() for turn in ending.turns)
-            self._sheets[Sheet(ending.row.input.decode(), ending.row.seed.hex(), turns)] = None
+        for account in played.ending.accounts.values():
+            if len(self._sheets) < MOST:
+                row, turns = account.row, tuple(turn.body.decode() for turn in account.turns)
+                sheet = Sheet(row.id, row.saga, row.input.decode(), row.seed.hex(), row.parent, turns)
+                self._sheets[sheet] = None
 
     def verdict(self) -> Verdict:
         """Have them replayed, and say what came of it."""
-        saga = self._scenario.saga
-        module = saga.function.__module__
-        if module == "__main__":
+        modules = {saga.name: saga.function.__module__ for saga in self._scenario.by_name.values()}
+        if "__main__" in modules.values():
             return Verdict(cannot="the saga is defined in __main__, which another process cannot import")
-        order = Order([os.path.abspath(entry) for entry in sys.path], module, saga.name, list(self._sheets))
+        order = Order([os.path.abspath(entry) for entry in sys.path], modules, list(self._sheets))
         seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
         done = subprocess.run(
             [sys.executable, "-m", "amends.testing.explorer.elsewhere"],
@@ -93,21 +92,22 @@ class Elsewhere:
 def answer(order: Order) -> Verdict:
     """What happens when the runs are replayed in this process."""
     sys.path[:] = order.path
-    module: Any = importlib.import_module(order.module)
-    saga = next((each for each in vars(module).values() if isinstance(each, Saga) and each.name == order.saga), None)
-    if saga is None:
-        return Verdict(cannot=f"{order.module} has no saga {order.saga!r} once it is imported anew")
+    sagas: dict[str, Saga[..., Any]] = {}
+    for name, place in order.sagas.items():
+        module: Any = importlib.import_module(place)
+        saga = next((each for each in vars(module).values() if isinstance(each, Saga) and each.name == name), None)
+        if saga is None:
+            return Verdict(cannot=f"{place} has no saga {name!r} once it is imported anew")
+        sagas[name] = saga
     for sheet in order.sheets:
-        story = [list[Record](decode_turn(turn.encode())) for turn in sheet.turns]
-        machine = Machine(saga, "explored", sheet.input.encode(), seed=bytes.fromhex(sheet.seed), namespace="explored")
+        row = Run(sheet.id, sheet.saga, sheet.input.encode(), bytes.fromhex(sheet.seed), 0.0, parent=sheet.parent)
+        turns = [Turn(number, turn.encode(), b"") for number, turn in enumerate(sheet.turns, start=1)]
         try:
-            noloop.call(replay, machine, story)
-        except Diverged as diverged:
-            return Verdict(diverged=str(diverged))
+            replayed = Account(row, turns, [], sagas).replayed
         except AmendsError as error:
             return Verdict(cannot=str(error))
-        finally:
-            machine.close()
+        if isinstance(replayed, Diverged):
+            return Verdict(diverged=str(replayed))
     return Verdict()
 
 

@@ -1,4 +1,4 @@
-"""How one world ended: the run, its journal, its dead letters, and what really happened outside."""
+"""How one world ended: what the store says of each run, and what really happened outside."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from amends.engine import noloop
 from amends.engine.papers import read_outcome
-from amends.errors import AmendsError, Diverged
+from amends.errors import Diverged
 from amends.model.codec import shape_of
-from amends.model.machine import Machine
-from amends.model.records import Record
-from amends.model.replay import replay
-from amends.model.turn import decode_turn
+from amends.model.records import CLOSED
+from amends.testing.explorer.deed import deeds_of
+from amends.testing.explorer.scenario import RUN
 
 if TYPE_CHECKING:
+    from amends.errors import AmendsError
     from amends.model.records import Failure, Kept, State
-    from amends.stores.port import Letter, Run, Turn
+    from amends.stores.port import Letter, Run
+    from amends.testing.explorer.account import Account
+    from amends.testing.explorer.deed import Deed
     from amends.testing.explorer.scenario import Scenario
     from amends.testing.explorer.tale import Event
     from amends.testing.world import Effect
@@ -25,18 +26,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ending:
-    """What a judge sees. `quiet` is False when the world never came to rest; `row` is None when the run never began."""
+    """What a judge sees. `quiet` is False when the world never came to rest.
+
+    `accounts` are those of the run that is explored and of all that are nested in it, by id; none when it never began.
+    """
 
     scenario: Scenario
-    row: Run | None
-    turns: list[Turn]
-    letters: list[Letter]
+    accounts: dict[str, Account]
     effects: list[Effect]
     asked: frozenset[str | None]
     broken: list[tuple[str, str]]
     events: list[Event]
     quiet: bool
     refused: AmendsError | None
+
+    @property
+    def account(self) -> Account | None:
+        """That of the run that is explored, if it began."""
+        return self.accounts.get(RUN)
+
+    @property
+    def row(self) -> Run | None:
+        """The run's row; None when it never began."""
+        return self.account.row if self.account else None
 
     @property
     def state(self) -> State:
@@ -53,40 +65,32 @@ class Ending:
     @property
     def cause(self) -> Failure | None:
         """Why it was rolled back, if it was."""
-        return read_outcome(self.row.outcome).cause if self.row else None
+        return self.account.outcome.cause if self.account else None
 
     @property
     def kept(self) -> tuple[Kept, ...]:
         """The effects that the run says it left in the world."""
-        return read_outcome(self.row.outcome).kept if self.row else ()
+        return self.account.outcome.kept if self.account else ()
+
+    @property
+    def letters(self) -> list[Letter]:
+        """The dead letters of the run and of all that are nested in it."""
+        return [letter for account in self.accounts.values() for letter in account.letters]
+
+    @cached_property
+    def deeds(self) -> dict[str, Deed]:
+        """What the steps of all runs did, by their keys."""
+        return deeds_of(self.accounts)
+
+    @property
+    def at_an_end(self) -> bool:
+        """Whether the run closed or needs a person, and it is known what its steps did."""
+        known = not any(isinstance(account.replayed, Diverged) for account in self.accounts.values())
+        return self.quiet and known and self.row is not None and self.state in (*CLOSED, "needs_attention")
 
     def standing(self, service: str | None = None, what: str | None = None) -> list[Effect]:
         """The effects in the world that are not undone, of one service and of one name if those are given."""
         return [each for each in self.effects if each.net and service in (None, each.service) and what in (None, each.what)]
-
-    @cached_property
-    def story(self) -> list[list[Record]]:
-        """The journal: the records of each turn."""
-        return [list[Record](decode_turn(turn.body)) for turn in self.turns]
-
-    @cached_property
-    def records(self) -> list[Record]:
-        """The journal, flat."""
-        return [record for turn in self.story for record in turn]
-
-    @cached_property
-    def replayed(self) -> Machine | Diverged:
-        """A fresh machine to which the journal was told, or how it parted from it."""
-        assert self.row is not None
-        saga = self.scenario.saga
-        machine = Machine(saga, self.row.id, self.row.input, seed=self.row.seed, namespace="explored")
-        try:
-            noloop.call(replay, machine, self.story)
-        except Diverged as diverged:
-            return diverged
-        finally:
-            machine.close()
-        return machine
 
     def letter_body(self, letter: Letter) -> dict[str, Any]:
         """The context of a dead letter."""

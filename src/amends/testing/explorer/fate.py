@@ -41,6 +41,10 @@ class Actor(Protocol):
         """The effect with this key, if this worker drives its run now."""
         ...
 
+    def deadline(self) -> float | None:
+        """The last instant by the clock for which a run or a join that this worker drives waits; None if there is none."""
+        ...
+
     def in_flight(self) -> int:
         """How many calls are under way."""
         ...
@@ -69,8 +73,8 @@ class Team(Protocol):
         """Let every worker look for work in a moment, as their polls would."""
         ...
 
-    def look_when_due(self, due: float) -> None:
-        """Let every worker look for work when by its own time of day an instant has come, in seconds since the epoch."""
+    def look_when_due(self, run_id: str, due: float) -> None:
+        """Let every worker look for a run when by its own time of day an instant has come, in seconds since the epoch."""
         ...
 
 
@@ -99,16 +103,16 @@ class Fate(Protocol):
         """Random bytes, the same in every world for the same draw."""
         ...
 
-    def drives(self, epoch: int, worker: Actor) -> None:
-        """A worker has taken the run over, or begun it."""
+    def drives(self, run_id: str, epoch: int, worker: Actor) -> None:
+        """A worker has taken a run over, or begun it."""
         ...
 
     def accepted(self, change: Change, worker: Actor) -> None:
         """The store has accepted a worker's turn."""
         ...
 
-    def journaled(self, key: str) -> bool:
-        """Whether a durable turn holds this key."""
+    def journaled(self, run_id: str, key: str) -> bool:
+        """Whether a durable turn of a run holds this key."""
         ...
 
     def breaks(self, rule: str, why: str) -> None:

@@ -21,8 +21,8 @@ CALLS: dict[Kind, str] = {
     "zombie_after": "the worker stands still for longer than its lease, after it took effect",
     "crash_after_effect": "it takes effect, and the worker is killed before it hears of it",
     "cancel_in_call": "it takes effect, and the run is cancelled before the answer comes",
-    "deadline_before": "no answer comes until the run's deadline has passed, nothing is done",
-    "deadline_in_call": "it takes effect, and no answer comes until the run's deadline has passed",
+    "deadline_before": "no answer comes until the deadline of the run or of a join has passed, nothing is done",
+    "deadline_in_call": "it takes effect, and no answer comes until the deadline of the run or of a join has passed",
     "overtakes": "it is done faster than what was asked for before it",
 }
 """What can happen to a request to a service."""
@@ -88,8 +88,8 @@ _OF_TARGET: dict[str, tuple[Kind, ...]] = {
 def of_call(target: str, *, deadline: bool, others: bool, kinds: frozenset[Kind]) -> tuple[Kind, ...]:
     """What can happen to a request, beginning with nothing.
 
-    `target` is "step", "undo" or "check". `deadline` says whether the run has a deadline ahead, `others` whether other
-    requests are under way. What cannot make a difference is left out: for an undo, a request that was lost is one that
+    `target` is "step", "undo" or "check". `deadline` says whether a run or a join has a deadline ahead, `others` whether
+    other requests are under way. What cannot make a difference is left out: for an undo, a request that was lost is one that
     was refused, since both are tried again; a check that crashes leaves the world as it was.
     """
     left_out: set[Kind] = set()

@@ -36,7 +36,7 @@ def guided(player: Player, *, faults: int, budget: int, seed: int, progress: Pro
             raise _Broken
         tally.add(played)
         progress(tally)
-        hypothesis.target(float(len(played.ending.turns)))
+        hypothesis.target(float(sum(len(account.turns) for account in played.ending.accounts.values())))
 
     health, phase = hypothesis.HealthCheck, hypothesis.Phase
     quietly = hypothesis.settings(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from amends.errors import StoreBusy, StoreError
 from amends.testing.explorer import faults
+from amends.testing.explorer.tale import named, of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,10 +45,10 @@ class Journal:
         def write() -> Run:
             there: Run = at_once(self.inner.create(run, first))
             if there.seed == run.seed and there.owner is not None:
-                self._fate.drives(there.epoch, self.worker)
+                self._fate.drives(run.id, there.epoch, self.worker)
             return there
 
-        there: Run = await self._later("the run and its first turn", write, first)
+        there: Run = await self._later("the run and its first turn", write, first, run.id)
         return there
 
     def commit(self, change: Change) -> asyncio.Future[None]:
@@ -58,7 +59,7 @@ class Journal:
             self._fate.accepted(change, self.worker)
 
         what = "the park" if change.turn is None else f"turn {change.turn.seq}"
-        return self._later(what, write, change.turn)
+        return self._later(f"{what}{of(change.run_id)}", write, change.turn, change.run_id)
 
     async def post(self, run_id: str, body: bytes, act: Act | None = None) -> None:
         """See `Store.post`."""
@@ -69,8 +70,8 @@ class Journal:
         """See `Store.claim`."""
         rows = await self.inner.claim(sagas, now=now, limit=limit)
         for row in rows:
-            self._fate.drives(row.epoch, self.worker)
-            self._fate.tale.add(self.worker, f"takes the run over (epoch {row.epoch})")
+            self._fate.drives(row.id, row.epoch, self.worker)
+            self._fate.tale.add(self.worker, f"takes {named(row.id)} over (epoch {row.epoch})")
             if self._fate.pick("claim", self._fate.kinds_of(faults.CLAIMS)) == "crash_after_claim":
                 self._fate.team.kill(self.worker)
                 await self.worker.loop.create_future()
@@ -104,27 +105,27 @@ class Journal:
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────
 
-    def _later(self, what: str, write: Callable[[], Any], turn: Turn | None = None) -> asyncio.Future[Any]:
+    def _later(self, what: str, write: Callable[[], Any], turn: Turn | None, run_id: str) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = self.worker.loop.create_future()
-        self.worker.loop.call_later(WRITE, self._write, what, write, turn, done)
+        self.worker.loop.call_later(WRITE, self._write, what, write, turn, run_id, done)
         return done
 
-    def _write(self, what: str, write: Callable[[], Any], turn: Turn | None, done: asyncio.Future[Any]) -> None:
+    def _write(self, what: str, write: Callable[[], Any], turn: Turn | None, run_id: str, done: asyncio.Future[Any]) -> None:
         fate, worker = self._fate, self.worker
         if done.cancelled():
             return
         fault = fate.pick(what, fate.kinds_of(faults.WRITES if worker.open else faults.LAST_WRITES))
         if fault == "write_refused":
-            fate.tale.add(worker, f"{what} is not written", turn)
+            fate.tale.add(worker, f"{what} is not written", turn, run_id)
             done.set_exception(StoreBusy("the store refuses the write. Try again."))
             return
         try:
             value = write()
         except StoreError as refused:
-            fate.tale.add(worker, f"{what} is refused ({str(refused).rstrip('.')})", turn)
+            fate.tale.add(worker, f"{what} is refused ({str(refused).rstrip('.')})", turn, run_id)
             done.set_exception(refused)
             return
-        fate.tale.add(worker, f"{what} is durable", turn)
+        fate.tale.add(worker, f"{what} is durable", turn, run_id)
         if fault == "fate_unknown":
             done.set_exception(StoreError(_UNKNOWN))
         elif fault == "crash_after_commit":

@@ -61,9 +61,8 @@ class Network:
         self._broken.clear()
 
     def _options(self, ask: Ask, worker: Actor) -> tuple[Kind, ...]:
-        scenario = self._fate.scenario
-        deadline = scenario.saga.deadline is not None and ask.target == "step"
-        kinds = faults.of_call(ask.target, deadline=deadline, others=worker.in_flight() > 1, kinds=scenario.explored)
+        explored, deadline = self._fate.scenario.explored, worker.deadline() is not None
+        kinds = faults.of_call(ask.target, deadline=deadline, others=worker.in_flight() > 1, kinds=explored)
         effect = worker.effect(ask.behalf)
         if effect is None or not effect.step.options.retry.again(ask.service.unavailable(), lost=False):
             kinds = tuple(kind for kind in kinds if kind != "unavailable")  # it is as final as a refusal
@@ -71,7 +70,7 @@ class Network:
 
     def _demand_intent(self, ask: Ask) -> None:
         """Whatever is called, its intent is durable by then."""
-        if ask.current is not None and not self._fate.journaled(ask.current.key):
+        if ask.current is not None and not self._fate.journaled(ask.current.run_id, ask.current.key):
             self._fate.breaks("intent_first", f"{_place(ask)} was called before its intent was durable")
 
     # ── what a request meets ────────────────────────────────────────────────────────────────────
@@ -142,13 +141,13 @@ class Network:
         return answer
 
     async def _overrun(self, ask: Ask, worker: Actor) -> Any:
-        await asyncio.sleep(self._until_deadline())
+        await asyncio.sleep(self._until_deadline(worker))
         return await self._arrive(ask, worker)
 
     async def _overrun_after(self, ask: Ask, worker: Actor) -> Any:
         await asyncio.sleep(TRAVEL)
         answer = self._apply(ask, worker)
-        await asyncio.sleep(self._until_deadline())
+        await asyncio.sleep(self._until_deadline(worker))
         return answer
 
     async def _overtake(self, ask: Ask, worker: Actor) -> Any:
@@ -156,8 +155,8 @@ class Network:
         await asyncio.sleep(0)
         return answer
 
-    def _until_deadline(self) -> float:
-        return (self._fate.scenario.saga.deadline or 0.0) + HANG
+    def _until_deadline(self, worker: Actor) -> float:
+        return (worker.deadline() or 0.0) - self._fate.clock.now + HANG
 
     # ── arrival ─────────────────────────────────────────────────────────────────────────────────
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from amends.testing.explorer import outside, stores
 from amends.testing.explorer.path import Deviations, Given
 from amends.testing.explorer.probe import probed
-from amends.testing.explorer.rules import Breach, judged
+from amends.testing.explorer.rules import judged
 from amends.testing.explorer.simulation import Simulation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from amends.testing.explorer.breach import Breach
     from amends.testing.explorer.ending import Ending
     from amends.testing.explorer.faults import Kind
     from amends.testing.explorer.path import Path
@@ -93,7 +94,8 @@ def playing(scenario: Scenario, witness: Callable[[Played], None]) -> Generator[
     level, collecting = log.level, gc.isenabled()
     with ExitStack() as stack:
         stack.enter_context(scenario.staged())
-        stack.enter_context(probed(scenario.saga, player.complain))
+        for saga in scenario.by_name.values():
+            stack.enter_context(probed(saga, player.complain))
         stack.enter_context(outside.out_of_reach())
         log.setLevel(SILENCE)
         gc.disable()

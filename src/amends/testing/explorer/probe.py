@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from amends.errors import DefinitionError, ForeignAwait, NeverAwaited, NotStorable, StepFailed
+from amends.errors import (
+    AmendsError,
+    Compensated,
+    DefinitionError,
+    ForeignAwait,
+    JoinFailed,
+    NeverAwaited,
+    NotStorable,
+    StepFailed,
+)
+from amends.merges import NothingToMerge
+from amends.model.join import Join
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
     from amends.model.saga import Saga
 
-EXPECTED = (StepFailed, TimeoutError, NotStorable, DefinitionError, ForeignAwait, NeverAwaited, TypeError, GeneratorExit)
-"""What a body may be told: of its steps, of its own mistakes, and that it is let go."""
+EXPECTED = (StepFailed, Compensated, JoinFailed, NothingToMerge, NotStorable, DefinitionError, ForeignAwait, NeverAwaited)
+"""What a body may be told of ours: of its steps, its nested runs and its joins, and of its own mistakes."""
 
 
 @contextmanager
@@ -52,5 +62,14 @@ class _Watched:
                 value = yield asked
             except BaseException as told:  # handed on to the body as it came
                 error = told
-                if isinstance(told, asyncio.CancelledError) or not isinstance(told, EXPECTED):
+                if _is_foreign(told, asked):
                     self._complain("no_foreign_error", f"the saga body was told {told!r}")
+
+
+def _is_foreign(told: BaseException, asked: object) -> bool:
+    """Whether it is none of the body's business. What the user's own functions raise within a join is theirs to see."""
+    if isinstance(told, AmendsError):
+        return not isinstance(told, EXPECTED)
+    if isinstance(asked, Join) and isinstance(told, Exception):
+        return False
+    return not isinstance(told, (TimeoutError, TypeError, GeneratorExit))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -129,12 +130,12 @@ def _events(ending: Ending, wrap: Callable[[str, str], list[str]]) -> list[str]:
 
 
 def _told(ending: Ending) -> list[tuple[float, str, str]]:
-    names: dict[int, str] = {}
+    names: dict[str, dict[int, str]] = defaultdict(dict)
     told: list[tuple[float, str, str]] = []
     for event in ending.events:
         what = event.what
         if event.turn is not None:
-            what = f"{what}: {words.told(decode_turn(event.turn.body), names)}"
+            what = f"{what}: {words.told(decode_turn(event.turn.body), names[event.run_id])}"
         told.append((event.at, "✗ FAULT" if event.fault else event.who, what))
     return told
 

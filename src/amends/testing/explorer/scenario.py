@@ -61,6 +61,7 @@ class Scenario:
     store: StoreKind = "memory"
     kinds: frozenset[faults.Kind] | None = None
     without: frozenset[faults.Kind] = frozenset()
+    sagas: tuple[Saga[..., Any], ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.call.target, Saga):
@@ -76,6 +77,11 @@ class Scenario:
         """The saga that is explored."""
         assert isinstance(self.call.target, Saga)
         return self.call.target
+
+    @cached_property
+    def by_name(self) -> dict[str, Saga[..., Any]]:
+        """All sagas that take part: the one that is explored, and those that may be nested in it."""
+        return {saga.name: saga for saga in (self.saga, *self.sagas)}
 
     @cached_property
     def explored(self) -> frozenset[faults.Kind]:

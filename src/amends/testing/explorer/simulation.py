@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from amends.errors import JournalDamaged
 from amends.model import keys
 from amends.model.records import CLOSED
-from amends.stores.port import LetterQuery
+from amends.stores.port import LetterQuery, RunQuery
 from amends.testing.clock import Clock, Loop
 from amends.testing.explorer import faults
+from amends.testing.explorer.account import Account
 from amends.testing.explorer.ending import Ending
 from amends.testing.explorer.journal import at_once
 from amends.testing.explorer.network import TRAVEL, Network
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from amends.engine.engine import Engine
     from amends.errors import AmendsError
-    from amends.stores.port import Change, Letter, Turn
+    from amends.stores.port import Change, Letter, Run, Turn
     from amends.testing.explorer.fate import Actor
     from amends.testing.explorer.faults import Kind
     from amends.testing.explorer.path import Path
@@ -40,6 +41,9 @@ MOST_CALLBACKS = 50_000
 """Callbacks in which a world must come to its end: more is taken as going on for ever."""
 
 HOUR = 3600.0
+
+MOST_RUNS = 1_000
+"""Runs of one world, nested ones included."""
 
 MOST_ACTS = 3
 """Acts of the operator on dead letters in one world."""
@@ -60,7 +64,7 @@ class Simulation:
         self.team = Workforce(self, house, self._hand)
         self._network = Network(self)
         self._draws = count(1)
-        self._driver: tuple[int, int] | None = None
+        self._drivers: dict[str, tuple[int, int]] = {}
         self._acts = 0
         self._begun = False
         self._auditor = house.attach()
@@ -108,14 +112,11 @@ class Simulation:
 
     def _ending(self, quiet: bool) -> Ending:
         auditor = self._auditor
-        row = at_once(auditor.run(RUN))
-        turns = self._journal() if row else []
+        rows: list[Run] = sorted(at_once(auditor.runs(RunQuery(limit=MOST_RUNS))), key=lambda run: (len(run.id), run.id))
         errors = [error for worker in self.team for error in worker.loop.errors]
         return Ending(
             scenario=self.scenario,
-            row=row,
-            turns=turns,
-            letters=at_once(auditor.letters(LetterQuery(open=None, run_id=RUN))),
+            accounts={row.id: self._account(row) for row in rows},
             effects=list(self.scenario.world.effects),
             asked=frozenset(self.scenario.world.asked),
             broken=[*self.broken, *(("no_stray_error", str(error.get("exception") or error)) for error in errors)],
@@ -124,16 +125,17 @@ class Simulation:
             refused=self.refused,
         )
 
-    def _journal(self) -> list[Turn]:
+    def _account(self, row: Run) -> Account:
+        turns: list[Turn] = []
         try:
-            turns: list[Turn] = at_once(self._auditor.journal(RUN))
+            turns = at_once(self._auditor.journal(row.id))
         except JournalDamaged as damaged:
             self.breaks("replays", str(damaged))
-            return []
-        return turns
+        letters: list[Letter] = at_once(self._auditor.letters(LetterQuery(open=None, run_id=row.id)))
+        return Account(row, turns, letters, self.scenario.by_name)
 
     def _letters(self) -> list[Letter]:
-        letters: list[Letter] = at_once(self._auditor.letters(LetterQuery(run_id=RUN)))
+        letters: list[Letter] = at_once(self._auditor.letters(LetterQuery()))
         return letters
 
     # ── what the parts of the world ask of it: see `fate.Fate` ──────────────────────────────────
@@ -153,9 +155,9 @@ class Simulation:
         """See `Fate`."""
         return keys.luck(b"explored", next(self._draws))[:size]
 
-    def drives(self, epoch: int, worker: Actor) -> None:
+    def drives(self, run_id: str, epoch: int, worker: Actor) -> None:
         """See `Fate`."""
-        self._driver = epoch, worker.number
+        self._drivers[run_id] = epoch, worker.number
         if not self._begun:
             self._begun = True
             for message in self.scenario.tell:
@@ -164,17 +166,22 @@ class Simulation:
 
     def accepted(self, change: Change, worker: Actor) -> None:
         """See `Fate`."""
-        if self._driver != (change.epoch, worker.number):
+        if self._drivers[change.run_id] != (change.epoch, worker.number):
             self.breaks("fenced", f"the store accepted a turn of worker {worker.number} at epoch {change.epoch}")
+        for run in change.starts:
+            if run.owner is not None and run.id not in self._drivers:
+                self.drives(run.id, run.epoch, worker)
         if change.release:
             if change.state not in CLOSED and change.next_at is not None:
-                self.team.look_when_due(change.next_at)
+                self.team.look_when_due(change.run_id, change.next_at)
+            self.team.look_soon()
+        elif change.posts:
             self.team.look_soon()
 
-    def journaled(self, key: str) -> bool:
+    def journaled(self, run_id: str, key: str) -> bool:
         """See `Fate`."""
         needle = key.encode()
-        return any(needle in body for body in self._house.bodies(RUN))
+        return any(needle in body for body in self._house.bodies(run_id))
 
     def breaks(self, rule: str, why: str) -> None:
         """See `Fate`."""

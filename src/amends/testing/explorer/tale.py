@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from amends.model.child import APART
 from amends.testing.explorer import faults
 
 if TYPE_CHECKING:
@@ -14,13 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line: when (seconds since the world began), who, what; a turn that it is about, or the fault that it is."""
+    """One line: when (seconds since the world began), who, what; a run's turn that it tells of, or the fault that it is."""
 
     at: float
     who: str
     what: str
     turn: Turn | None = None
     fault: str = ""
+    run_id: str = ""
 
 
 class Teller(Protocol):
@@ -36,10 +38,21 @@ class Tale:
         self.events: list[Event] = []
         self._clock = clock
 
-    def add(self, who: Teller | None, what: str, turn: Turn | None = None) -> None:
+    def add(self, who: Teller | None, what: str, turn: Turn | None = None, run_id: str = "") -> None:
         """Something happened."""
-        self.events.append(Event(self._clock.now, f"worker {who.number + 1}" if who else "", what, turn))
+        self.events.append(Event(self._clock.now, f"worker {who.number + 1}" if who else "", what, turn, run_id=run_id))
 
     def fault(self, kind: faults.Kind, place: str) -> None:
         """A fault befell the world at a place."""
         self.events.append(Event(self._clock.now, "", f"{place}: {faults.sentence(kind)}", fault=kind))
+
+
+def named(run_id: str) -> str:
+    """A run as a story calls it: one that is nested by its position, as in `run //3`."""
+    nested = run_id.partition(APART)[2]
+    return f"run {APART}{nested}" if nested else "the run"
+
+
+def of(run_id: str) -> str:
+    """What is said of a thing that belongs to a run: nothing, when it is the one that is explored."""
+    return f" of {named(run_id)}" if APART in run_id else ""

@@ -33,7 +33,7 @@ class Workforce:
         self._house = house
         self._hand = hand
         self._workers: list[Worker] = []
-        self._due = 0.0
+        self._due: dict[str, float] = {}
         self._stores: list[Journal] = []
 
     def __iter__(self) -> Iterator[Worker]:
@@ -51,7 +51,8 @@ class Workforce:
         journal.worker = worker = Worker(self._fate, len(self._workers), journal, client=client, off=off)
         self._workers.append(worker)
         self._stores.append(journal)
-        self._look_when_due(worker)
+        for due in self._due.values() or (0.0,):
+            self._look_at(due, worker)
 
     def bury(self) -> None:
         """Free what the workers hold, once their world has been judged."""
@@ -89,15 +90,14 @@ class Workforce:
         """See `Team`."""
         self._hand.call_later(2 * WRITE, self._look)
 
-    def look_when_due(self, due: float) -> None:
+    def look_when_due(self, run_id: str, due: float) -> None:
         """See `Team`."""
-        self._due = due
+        self._due[run_id] = due
         for worker in self._workers:
-            self._look_when_due(worker)
+            self._look_at(due, worker)
 
-    def _look_when_due(self, worker: Worker) -> None:
-        due = self._due - EPOCH - worker.off
-        self._hand.call_at(max(due, self._fate.clock.now) + 2 * WRITE, worker.look)
+    def _look_at(self, due: float, worker: Worker) -> None:
+        self._hand.call_at(max(due - EPOCH - worker.off, self._fate.clock.now) + 2 * WRITE, worker.look)
 
     def _replace(self, worker: Actor) -> None:
         """A worker has stood still for longer than its lease: the others take it for dead."""

@@ -42,7 +42,7 @@ class Worker:
         self._client = client
         self.engine = Engine(
             store,
-            sagas=[fate.scenario.saga],
+            sagas=fate.scenario.by_name.values(),
             namespace="explored",
             lease=LEASE,
             poll=NEVER,
@@ -110,14 +110,19 @@ class Worker:
 
     def effect(self, key: str | None) -> Effect | None:
         """The effect with this key, if this worker drives its run now."""
-        runner = self._runner()
-        return None if runner is None else next((each for each in runner.machine.effects.values() if each.key == key), None)
+        effects = (effect for runner in self._runners() for effect in runner.machine.effects.values())
+        return next((effect for effect in effects if effect.key == key), None)
+
+    def deadline(self) -> float | None:
+        """The last instant by the clock for which a run or a join that this worker drives waits; None if there is none."""
+        machines = [runner.machine for runner in self._runners()]
+        waits = [until for machine in machines for pos, until in machine.timers.items() if pos not in machine.effects]
+        return None if not waits else max(waits) - EPOCH - self.off
 
     def in_flight(self) -> int:
         """How many calls are under way."""
-        runner = self._runner()
-        return 0 if runner is None else len(runner._flights)
+        return sum(len(runner._flights) for runner in self._runners())
 
-    def _runner(self) -> Any:
+    def _runners(self) -> list[Any]:
         crew = self.engine._open
-        return None if crew is None else crew.runners.get(RUN)
+        return [] if crew is None else list(crew.runners.values())

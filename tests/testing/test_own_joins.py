@@ -1,0 +1,18 @@
+"""Joins, nested runs and fan-out under the fault explorer: the small ones with two faults, all of them with one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from amends.testing import explore
+from amends.testing.explorer.scenario import StoreKind
+from tests.testing.own_joins import SCENARIOS
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_no_fault_breaks_a_rule(name: str, store: StoreKind) -> None:
+    exploration = explore(replace(SCENARIOS[name], store=store), faults=1, reaches=())
+    assert exploration.ok and not exploration.tally.elsewhere
