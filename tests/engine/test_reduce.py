@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from amends import DefinitionError, each, saga, step
-from amends.model import chunk, fanout
+from amends.model import chunk
 from tests.engine import family
 from tests.engine.family import book, to_the_end
 
@@ -51,8 +51,7 @@ def _known(monkeypatch: pytest.MonkeyPatch) -> None:
     family.fresh()
     calls.clear()
     monkeypatch.setattr(family, "SAGAS", [by_a_function, by_a_step, by_a_saga, join_nested])
-    for module in (chunk, fanout):
-        monkeypatch.setattr(module, "MOST_ITEMS", 3)
+    monkeypatch.setattr(chunk, "MOST_ITEMS", 3)
 
 
 @pytest.mark.parametrize("made", [by_a_function(), by_a_step(), by_a_saga()], ids=repr)
@@ -62,7 +61,7 @@ def test_values_are_folded_in_the_order_of_the_items(made: Any) -> None:
 
 def test_a_step_is_called_once_for_each_chunk() -> None:
     asyncio.run(to_the_end(by_a_step()))
-    assert calls == [NAMES[:3], NAMES[3:6], NAMES[6:]]
+    assert calls == [NAMES[:3], NAMES[3:5], NAMES[5:6], NAMES[6:]]
 
 
 def test_an_async_function_that_is_no_step_is_refused_at_the_call() -> None:

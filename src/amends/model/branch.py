@@ -9,12 +9,14 @@ from amends.model.call import Call
 from amends.model.child import child_id
 from amends.model.item import Item
 from amends.model.join import Join
+from amends.model.stream import NextPart
 
 if TYPE_CHECKING:
     from amends.model.driving import Ask
     from amends.model.effect import Effect
-    from amends.model.join import Counting, End, Feed
+    from amends.model.join import Counting, End
     from amends.model.making import Maker
+    from amends.model.stream import Stream
 
 MOST_POSITIONS = 100_000
 """How many things one saga body may await; a longer saga is split into several runs."""
@@ -24,16 +26,16 @@ class Branch:
     """An ask at its position. `end` is set once it is known; `parts` are the branches of a join, as far as they are made.
 
     `stage` is the position of the whole ask that it belongs to; `begun` says how many of its parts are begun, and `open` how
-    many of these have not ended.
+    many of these have not ended. A join whose parts the body takes one by one is a `stream`; `asked` is what waits for one.
     """
 
     __slots__ = (
         "ask",
+        "asked",
         "begun",
         "count",
         "effect",
         "end",
-        "feed",
         "feeding",
         "index",
         "join",
@@ -41,6 +43,7 @@ class Branch:
         "parts",
         "pos",
         "stage",
+        "stream",
     )
 
     def __init__(self, ask: Ask[Any], pos: int, stage: int, join: Branch | None, index: int) -> None:
@@ -53,8 +56,9 @@ class Branch:
         self.effect: Effect | None = None
         self.parts: list[Branch] = []
         self.count: Counting | None = None
-        self.feed: Feed | None = None
         self.feeding = False
+        self.stream: Stream | None = None
+        self.asked: Branch | None = None
         self.begun = 0
         self.open = 0
 
@@ -62,7 +66,8 @@ class Branch:
     def room(self) -> bool:
         """Whether another branch of the join may be at work."""
         assert isinstance(self.ask, Join)
-        return self.end is None and (self.ask.limit is None or self.open < self.ask.limit)
+        wanted = self.stream is None or self.stream.wants(self.begun)
+        return self.end is None and wanted and (self.ask.limit is None or self.open < self.ask.limit)
 
 
 class Planner:
@@ -100,9 +105,12 @@ class Planner:
         self.last += 1
         branch = Branch(ask, self.last, stage, join, index)
         if isinstance(ask, Join):
-            branch.count = ask.rule.counting(len(ask.branches))
-            branch.feed = None if ask.feed is None else ask.feed(self._maker.saga, child_id(self._maker.run_id, branch.pos))
+            base = child_id(self._maker.run_id, branch.pos)
+            branch.count = ask.rule.counting(len(ask.branches), self._maker.saga, base)
             branch.parts = [self._plan(part, branch, number, stage) for number, part in enumerate(ask.branches)]
+        elif isinstance(ask, NextPart) and not ask.stream.pos:
+            branch.parts = [self._plan(ask.stream.join, None, 0, self.last + 1)]
+            branch.parts[0].stream, ask.stream.pos = ask.stream, branch.parts[0].pos
         elif isinstance(ask, (Call, Item)):
             branch.effect = self._maker.make(branch.pos, stage, ask)
             if join is not None and isinstance(join.ask, Join):

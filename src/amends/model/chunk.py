@@ -58,34 +58,55 @@ class Lapse(msgspec.Struct, frozen=True, array_like=True):
 class Spec(msgspec.Struct, frozen=True):
     """The input of a chunk: call what is found at `fn` for each entry, `limit` at once, until more than `most` failed.
 
-    `of` is how many items the whole fan-out had when the chunk was made, 0 if nobody knew.
+    Once `share` have failed nothing more is begun, and the rest is handed back. `of` is how many items the whole fan-out had
+    when the chunk was made, 0 if nobody knew.
     """
 
     fn: str
     base: str
     limit: int
+    share: int
     most: int
     losers: Losers
     entries: list[Entry]
     of: int = 0
 
 
-class Results(msgspec.Struct, frozen=True):
-    """What came of a chunk's items, in their order: values, failures, and those that did not come to an end."""
+class Brief(msgspec.Struct, frozen=True):
+    """How many items of a chunk succeeded and how many failed; those begun that had no end yet; and those never begun."""
+
+    done: int
+    lapsed: int
+    lost: list[Entry]
+    rest: list[Entry]
+
+
+class Results(Brief, frozen=True):
+    """What came of a chunk's items, in their order: values and failures."""
 
     values: list[Raw]
     failed: list[Lapse]
-    rest: list[Entry]
 
 
 _spec = msgspec.json.Decoder(Spec)
 _results = msgspec.json.Decoder(Results)
+_brief = msgspec.json.Decoder(Brief)
 _encode = msgspec.json.Encoder().encode
 
 
 def read(raw: bytes) -> Results:
     """The results of a chunk."""
     return _results.decode(raw)
+
+
+def read_brief(raw: bytes) -> Brief:
+    """The results of a chunk, without its values and failures."""
+    return _brief.decode(raw)
+
+
+def without_values(raw: bytes) -> bytes:
+    """The results of a chunk, without its values."""
+    return _encode(msgspec.structs.replace(read(raw), values=[]))
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -104,12 +125,17 @@ _fingerprint = msgspec.json.Decoder(Fingerprint)
 def fingerprint(spec: Spec) -> bytes:
     """The fingerprint of a chunk, as it is journaled."""
     keyed = bool(spec.entries[0].key)
-    return _encode(Fingerprint(spec.fn, len(spec.entries), keyed, b"".join(map(marked, spec.entries)), spec.of))
+    return _encode(Fingerprint(spec.fn, len(spec.entries), keyed, marks(spec.entries), spec.of))
 
 
 def read_fingerprint(raw: bytes | Raw) -> Fingerprint:
     """The fingerprint of a chunk from the journal."""
     return _fingerprint.decode(raw)
+
+
+def marks(entries: list[Entry]) -> bytes:
+    """The fingerprints of items, one after another."""
+    return b"".join(map(marked, entries))
 
 
 def marked(entry: Entry) -> bytes:
@@ -161,38 +187,30 @@ async def _chunk(spec: Spec) -> Results:
     fn = find(spec.fn)
     if fn is None:
         raise DefinitionError(f"there is no {spec.fn} in this process: import its module where the engine is made.")
-    entries = _named(spec)
+    entries = named(spec.entries, spec.base)
 
     def answer(tally: Tally, _: Verdict) -> End:
-        return Ok(tally.ends)
-
-    def too_many(failed: int, _: int, complete: bool) -> bool:
-        return failed > spec.most
+        return Ok(tally)
 
     items = tuple(Item(fn, bytes(entry.args), entry.name, entry.identity) for entry in entries)
-    rule = Enduring(_weighed, too_many, Verdict.MET)
-    ends: dict[int, End] = await Join("items", items, rule, answer, spec.losers, limit=spec.limit)
-    each = [(entry, ends.get(index)) for index, entry in enumerate(entries)]
-    return Results(
-        [end.value for _, end in each if isinstance(end, Ok)],
-        [Lapse(entry, *_told(end.error)) for entry, end in each if isinstance(end, Failed)],
-        [entry for entry, end in each if end is None],
-    )
+    rule = Enduring(spec.share, spec.most)
+    tally: Tally = await Join("items", items, rule, answer, spec.losers, limit=spec.limit)
+    ended = sorted(tally.ends.items())
+    values = [end.value for _, end in ended if isinstance(end, Ok)]
+    failed = [Lapse(entries[index], *_told(end.error)) for index, end in ended if isinstance(end, Failed)]
+    lost = [entry for index, entry in enumerate(entries[: tally.begun]) if index not in tally.ends]
+    return Results(len(values), len(failed), lost, entries[tally.begun :], values, failed)
 
 
-def _named(spec: Spec) -> list[Entry]:
+def named(entries: list[Entry], base: str) -> list[Entry]:
     """The entries with the names that their keys are made of: equal items are told apart by their number among equals."""
     seen: Counter[bytes] = Counter()
-    named: list[Entry] = []
-    for entry in spec.entries:
+    told: list[Entry] = []
+    for entry in entries:
         number = seen[entry.identity]
         seen[entry.identity] += 1
-        named.append(entry if entry.name else Entry(entry.args, entry.key, f"{spec.base}.{number}"))
-    return named
-
-
-def _weighed(end: End) -> tuple[int, int]:
-    return 1, int(isinstance(end, Failed))
+        told.append(entry if entry.name else Entry(entry.args, entry.key, f"{base}.{number}"))
+    return told
 
 
 def _told(error: Exception) -> tuple[Failure, int]:

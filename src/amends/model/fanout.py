@@ -7,36 +7,34 @@ bounded by the size of a chunk, however many items there are, and a chunk is und
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import AsyncIterable, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 from amends.errors import DefinitionError, StepFailed, TooManyFailures
-from amends.model.call import Call, Target
-from amends.model.chunk import MOST_ITEMS, Chunk, Spec, read, read_fingerprint
+from amends.model import chunk
+from amends.model.call import Target
+from amends.model.chunk import read
 from amends.model.codec import shape_of
 from amends.model.definition import find, place_of
 from amends.model.driving import Ask, noted, taken
+from amends.model.fan import Fan, lanes
 from amends.model.forming import as_it_is, takes_one
 from amends.model.join import Failed, Join, Losers, Ok, Verdict
 from amends.model.source import Source
-from amends.model.tally import Enduring, Tally
+from amends.model.stream import Parts, Stream, Values
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
 
     from amends.model.chunk import Entry, Lapse
+    from amends.model.fan import Chunks
     from amends.model.join import End
-    from amends.model.records import ChildWanted
 
 T = TypeVar("T")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 A = TypeVar("A")
-
-LANES = 4
-"""How many chunks of one fan-out are at work at once, at most; each has its part of the limit."""
 
 MOST_SHOWN = 100
 """How many failures the exception group holds; `partial.failed` has all of them."""
@@ -51,80 +49,65 @@ class FailedItem:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fan:
-    """What a fan-out does: call `fn` for the items of `source`, `limit` at once; `chunks` is the saga of its chunks."""
+class Counts(NamedTuple):
+    """How many items of a fan-out succeeded, failed, were lost, and were not started."""
 
-    fn: Target[..., Any]
-    source: Source
-    limit: int
-    tolerate: float
-    losers: Losers
-
-    def allowed(self, ended: int, *, complete: bool) -> float:
-        """How many items may fail; as long as nobody knows how many there are, a fraction is judged by those that ended."""
-        if isinstance(self.tolerate, int):
-            return self.tolerate
-        if self.source.length is not None:
-            return math.floor(self.tolerate * self.source.length)
-        return math.floor(self.tolerate * ended) if complete or ended >= MOST_ITEMS else math.inf
-
-    def too_many(self, failed: int, ended: int, complete: bool) -> bool:
-        """Whether more items failed than are tolerated."""
-        return failed > self.allowed(ended, complete=complete)
-
-    def most(self, items: int) -> int:
-        """How many of so many items may fail before it is no use to go on with them."""
-        return int(min(items, self.allowed(0, complete=False)))
-
-    def failed_item(self, lapse: Lapse) -> FailedItem:
-        """A failure as it is shown to the saga."""
-        error = StepFailed(
-            self.fn.name,
-            error_type=lapse.error.type,
-            error_message=lapse.error.message,
-            error_data=shape_of(Any).decode(lapse.error.data),
-            attempts=lapse.attempts,
-        )
-        return FailedItem(self.source.item(lapse.entry), error, lapse.attempts)
-
-    def over(self, entries: Iterable[Entry], tolerate: float) -> Fan:
-        """The same for items that were read before."""
-        return Fan(self.fn, self.source.with_entries(entries), self.limit, tolerate, self.losers)
+    ok: int
+    failed: int
+    lost: int
+    not_started: int
 
 
 class Partial(Generic[R_co]):
     """What came of the items of a fan-out, in the order in which they were read. `done` says how many succeeded."""
 
-    def __init__(self, fan: Fan, parts: list[bytes]) -> None:
+    def __init__(self, fan: Fan, chunks: Chunks) -> None:
+        self.done = chunks.done
         self._fan = fan
-        self.raw = parts
-        results = [read(part) for part in parts]
-        self.done = sum(len(part.values) for part in results)
-        self._lapses = [lapse for part in results for lapse in part.failed]
-        self._rest = [entry for part in results for entry in part.rest]
+        self._reading = chunks.reading
+        self._parts: list[bytes] = []
+        self._lapses: list[Lapse] = []
+        self._lost: list[Entry] = []
+        self._rest: list[Entry] = []
+        self._redriven = False
+        for raw, part in chunks.parts():
+            self._parts.append(raw)
+            self._lapses += part.failed
+            self._lost += part.lost
+            self._rest += part.rest
 
     def __repr__(self) -> str:
-        return f"<{self.done} done, {len(self._lapses)} failed, {len(self._rest)} not started>"
+        return f"<{self.done} done, {len(self._lapses)} failed>"
 
     def __iter__(self) -> Iterator[R_co]:
         decode = self._fan.fn.signature.result.decode
-        return (decode(value) for part in self.raw for value in read(part).values)
+        return (decode(value) for part in self._parts for value in read(part).values)
 
     @property
     def ok(self) -> tuple[R_co, ...]:
-        """The values of the items that succeeded."""
+        """The values of the items that succeeded; without those that `reduce` or `async for` were given before it failed."""
         return tuple(self)
 
     @property
     def failed(self) -> tuple[FailedItem, ...]:
         """The items that failed."""
-        return tuple(self._fan.failed_item(lapse) for lapse in self._lapses)
+        return tuple(self._failed_item(lapse) for lapse in self._lapses)
+
+    @property
+    def lost(self) -> tuple[Any, ...]:
+        """The items that were at work when too many had failed: `losers` says what became of them."""
+        return tuple(self._fan.source.item(entry) for entry in self._lost)
 
     @property
     def not_started(self) -> tuple[Any, ...]:
-        """The items that were read and have no end of their own, because the fan-out was over before."""
-        return tuple(self._fan.source.item(entry) for entry in self._rest)
+        """The items that were not begun when too many had failed: the rest of the items is read for this."""
+        return tuple(self._fan.source.item(entry) for entry in (*self._rest, *self._reading.rest()))
+
+    @property
+    def counts(self) -> Counts:
+        """How many items there are of each kind; if nobody knows how many are left, they are read for this."""
+        left = len(self._reading.rest()) if self._reading.left is None else self._reading.left
+        return Counts(self.done, len(self._lapses), len(self._lost), len(self._rest) + left)
 
     @property
     def exceeded(self) -> bool:
@@ -139,21 +122,40 @@ class Partial(Generic[R_co]):
 
     def refusal(self) -> TooManyFailures:
         """The error of a fan-out of which too much failed."""
-        failed = self.failed
-        items = "1 item" if len(failed) == 1 else f"{len(failed)} items"
+        shown = [self._failed_item(lapse).error for lapse in self._lapses[:MOST_SHOWN]]
+        items = "1 item" if len(self._lapses) == 1 else f"{len(self._lapses)} items"
         why = f"{items} of each({self._fan.fn.name}, …) failed, and tolerate={self._fan.tolerate!r}"
-        return TooManyFailures(why, [item.error for item in failed[:MOST_SHOWN]], self)
+        return TooManyFailures(why, shown, self)
 
     def redrive(self) -> Each[R_co]:
-        """Try again what failed, under the same keys: to be awaited.
+        """Try again what failed, under the same keys, and go on with what was not started: to be awaited.
+
+        What was done is not done again, nor is it in what comes of this.
 
         Raises:
-            DefinitionError: more failed than was tolerated, so all that was done is undone: call `each` again.
+            DefinitionError: too much failed and `losers` is "undo", so all that was done is undone: call `each` again. Or
+                this was called before.
         """
-        if self.exceeded:
-            raise DefinitionError("redrive() tries again what failed of a fan-out that succeeded; this one did not.")
-        entries = [lapse.entry for lapse in self._lapses]
-        return noted(_each(self._fan.over(entries, self._fan.tolerate)))
+        if self.exceeded and self._fan.losers == "undo":
+            raise DefinitionError(
+                "redrive() goes on from what was done, and this fan-out undid that, because too much failed. "
+                "Call each() again, or let it keep what was done: each(..., losers='keep')."
+            )
+        if self._redriven:
+            raise DefinitionError("redrive() was called before: redrive what came of that, and no item twice.")
+        self._redriven = True
+        self._reading.put_back([*(lapse.entry for lapse in self._lapses), *self._rest])
+        return noted(_each(self._fan.over(self._reading)))
+
+    def _failed_item(self, lapse: Lapse) -> FailedItem:
+        error = StepFailed(
+            self._fan.fn.name,
+            error_type=lapse.error.type,
+            error_message=lapse.error.message,
+            error_data=shape_of(Any).decode(lapse.error.data),
+            attempts=lapse.attempts,
+        )
+        return FailedItem(self._fan.source.item(lapse.entry), error, lapse.attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,18 +183,28 @@ class Each(Join[Partial[R_co]]):
         return super(Each, self).__await__()
 
     async def _collect(self) -> Partial[R_co]:
-        return Partial(self.fan, [part async for part in self._parts()])
+        stream = self._stream(keep=True)
+        async for _ in stream:
+            pass
+        whole: Partial[R_co] = stream.value
+        return whole
 
-    async def __aiter__(self) -> AsyncIterator[R_co]:
-        async for part in self.parts():
-            for value in part:
-                yield value
+    def __aiter__(self) -> AsyncIterator[R_co]:
+        return Values(self.parts(early=True))
 
-    async def parts(self) -> AsyncIterator[list[R_co]]:
-        """The values in the order of the items, a chunk at a time; who leaves early starts nothing more."""
-        decode = self.fan.fn.signature.result.decode
-        async for part in self._parts():
-            yield [decode(value) for value in read(part).values]
+    def parts(self, *, early: bool = False) -> AsyncIterator[list[R_co]]:
+        """The values in the order of the items, a chunk at a time.
+
+        Args:
+            early: begin with small chunks, so that the first values come soon.
+        """
+        return Parts(self._stream(early=early), self.fan.fn)
+
+    def _stream(self, *, early: bool = False, keep: bool = False) -> Stream:
+        taken(self)
+        reading = self.fan.source.reading()
+        fan = replace(self.fan.over(reading), early=early)
+        return Stream(_each(fan), reading, fan.limit if early else chunk.MOST_ITEMS, keep)
 
     @overload
     def reduce(self, fn: Callable[[A, list[R_co]], Ask[A]], initial: A) -> Folded[A]: ...
@@ -219,22 +231,6 @@ class Each(Join[Partial[R_co]]):
             )
         return noted(Folded(self, fn, initial), self)
 
-    async def _parts(self) -> AsyncIterator[bytes]:
-        """The results of one chunk after the other; together they fail as the whole would."""
-        taken(self)
-        failed = done = 0
-        reading = self.fan.source.reading()
-        await reading.fill(MOST_ITEMS)
-        while entries := reading.take(MOST_ITEMS):
-            left = self.fan.allowed(done + failed, complete=False) - failed
-            partial: Partial[R_co] = await _each(self.fan.over(entries, int(min(len(entries), max(0, left)))))
-            failed, done = failed + len(partial.failed), done + partial.done
-            for part in partial.raw:
-                yield part
-            await reading.fill(MOST_ITEMS)
-        if self.fan.too_many(failed, failed + done, True):
-            raise Partial[R_co](self.fan, []).refusal()
-
 
 class Folded(Generic[A]):
     """The fold of a fan-out, to be awaited in a saga."""
@@ -260,41 +256,6 @@ class Folded(Generic[A]):
         return value
 
 
-class Chunks:
-    """Makes the chunks of a fan-out, as there is room for them."""
-
-    def __init__(self, fan: Fan, saga: str, base: str) -> None:
-        self._fan = fan
-        self._saga = Chunk(saga)
-        self._base = base
-        self._reading = fan.source.reading()
-        self._number = 0
-        self._limit = 0
-
-    def next(self, foretold: ChildWanted | None) -> Ask[Any] | None:
-        """The next chunk; a replay finds its items again, wherever they are now."""
-        if foretold is None:
-            entries, of = self._reading.take(MOST_ITEMS), self._fan.source.length or 0
-        else:
-            known = read_fingerprint(foretold.args)
-            entries, of = self._reading.find(known.marks, known.keyed), known.of
-        if not entries:
-            return None
-        if not self._limit:
-            alone = not self._reading.holds_more_than(0)
-            self._limit = self._fan.limit if alone else self._fan.limit // lanes(self._fan.limit)
-        self._number += 1
-        base = f"{self._base}.{self._number}"
-        fan = self._fan
-        spec = Spec(place_of(fan.fn), base, self._limit, fan.most(len(entries)), fan.losers, entries, of)
-        return Call(self._saga, (spec,), {})
-
-
-def lanes(limit: int) -> int:
-    """How many chunks are at work at once: as many as share the limit evenly."""
-    return max(number for number in range(1, LANES + 1) if limit % number == 0)
-
-
 def each(
     fn: Callable[[T], Ask[R]],
     items: Iterable[T] | AsyncIterable[T] | Callable[[], Iterable[Iterable[T]]],
@@ -313,15 +274,14 @@ def each(
     Args:
         fn: a step or a saga with one argument, the item.
         items: an iterable; or, for more of them than should be in memory, a function without arguments that gives an
-            iterable of pages, each an iterable of items; or an async iterable, which may await steps: its items are taken
-            a chunk at a time, one chunk after the other.
+            iterable of pages, each an iterable of items; or an async iterable, which may await steps.
         limit: how many items are at work at once, at least 1.
         tolerate: how many items may fail: a number, or a fraction below 1 of all items. As soon as more have failed, it
             is over.
         item_key: the identity of an item, a str; an item with the same identity and another content after a crash parks
             the run.
         losers: when too many have failed, what becomes of the others, finished ones included: "undo" (the default),
-            "keep", or "cancel".
+            "keep", or "cancel". With "keep", chunks that are at work come to their end.
 
     Returns:
         when awaited, a `Partial`; see `Each` for `reduce` and `async for`.
@@ -354,24 +314,10 @@ def _checked(fn: Any, items: Any, limit: Any, tolerate: Any, losers: Any) -> Tar
 
 
 def _each(fan: Fan) -> Each[Any]:
-    def answer(tally: Tally, verdict: Verdict) -> End:
-        ends = [end for _, end in sorted(tally.ends.items())]
-        broken = next((end for end in ends if isinstance(end, Failed)), None)
-        if broken is not None:
-            return broken
-        partial: Partial[Any] = Partial(fan, [end.value for end in ends if isinstance(end, Ok)])
+    def answer(chunks: Chunks, verdict: Verdict) -> End:
+        if chunks.broken is not None:
+            return chunks.broken
+        partial: Partial[Any] = Partial(fan, chunks)
         return Ok(partial) if verdict is Verdict.MET else Failed(partial.refusal())
 
-    def feed(saga: str, base: str) -> Chunks:
-        return Chunks(fan, saga, base)
-
-    rule = Enduring(_weighed, fan.too_many, Verdict.LOST)
-    return Each("each", (), rule, answer, fan.losers, limit=lanes(fan.limit), feed=feed, fan=fan)
-
-
-def _weighed(end: End) -> tuple[int, int]:
-    """How many items of a chunk have ended, and how many failed; a chunk that failed as a whole is too much in any case."""
-    if isinstance(end, Failed):
-        return 0, 1 << 62
-    results = read(end.value)
-    return len(results.values) + len(results.failed), len(results.failed)
+    return Each("each", (), fan, answer, fan.losers, limit=lanes(fan.limit), fan=fan)

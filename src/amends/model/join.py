@@ -89,6 +89,17 @@ class Counting(Protocol):
     """What has come of the branches of one join, and whether that decides it."""
 
     arrival: list[int]
+    begun: int
+    """How many branches have been begun."""
+
+    @property
+    def sated(self) -> bool:
+        """Whether no more branches are to be begun."""
+        ...
+
+    def next(self, foretold: ChildWanted | None) -> Ask[Any] | None:
+        """One more branch, if there is one that is not known from the start; `foretold` is what a replay knows of it."""
+        ...
 
     def arrive(self, index: int, end: End) -> Verdict | None:
         """Take in how one branch ended; the verdict, if that decides the join."""
@@ -115,16 +126,8 @@ class Rule(Protocol):
         """How many must succeed."""
         ...
 
-    def counting(self, branches: int) -> Counting:
-        """Begin to count."""
-        ...
-
-
-class Feed(Protocol):
-    """Makes the branches of a join one by one, as there is room for them."""
-
-    def next(self, foretold: ChildWanted | None) -> Ask[Any] | None:
-        """The next branch, or None when there are no more; `foretold` is what a replay knows of it already."""
+    def counting(self, branches: int, saga: str, base: str) -> Counting:
+        """Begin to count; `saga` is whose join it is, and `base` tells it from all other joins."""
         ...
 
 
@@ -140,7 +143,7 @@ class Agreeing:
         """How many must succeed; as many are enough when the time is over."""
         return self.need
 
-    def counting(self, branches: int) -> Count:
+    def counting(self, branches: int, saga: str, base: str) -> Count:
         """Begin to count."""
         return Count(self, branches)
 
@@ -157,13 +160,15 @@ class Completing:
         """How many must succeed; as many are enough when the time is over."""
         return self.ok
 
-    def counting(self, branches: int) -> Count:
+    def counting(self, branches: int, saga: str, base: str) -> Count:
         """Begin to count."""
         return Count(self, branches)
 
 
 class Count:
     """How the branches of one join have ended so far, and whether that decides it."""
+
+    sated = False
 
     def __init__(self, rule: Agreeing | Completing, branches: int) -> None:
         self._rule = rule
@@ -172,6 +177,7 @@ class Count:
         self._kind_of: dict[int, bytes] = {}
         self._best = b""
         self._succeeded = 0
+        self.begun = 0
         self.arrival: list[int] = []
 
     def arrive(self, index: int, end: End) -> Verdict | None:
@@ -181,6 +187,10 @@ class Count:
         self._ends[index] = end
         self.arrival.append(index)
         return self._verdict()
+
+    def next(self, foretold: ChildWanted | None) -> Ask[Any] | None:
+        """All branches were known from the start."""
+        return None
 
     def exhausted(self, branches: int) -> Verdict | None:
         """All branches were known from the start."""
@@ -237,8 +247,7 @@ class Join(Ask[R_co]):
 
     `answer` makes the join's own end of what was counted; `seconds` is the time that it may take. `depth` says how many
     joins are inside one another here, and `size` how many positions all of it takes. `limit` says how many branches may be
-    at work at once. A join with a `feed` has no `branches`: they are made one by one, from the name of the saga, and of
-    the join's run and position.
+    at work at once. A join without `branches` is given them one by one by what counts them.
     """
 
     verb: str
@@ -250,7 +259,6 @@ class Join(Ask[R_co]):
     depth: int = 1
     size: int = 1
     limit: int | None = None
-    feed: Callable[[str, str], Feed] | None = None
 
     @property
     def alone(self) -> bool:

@@ -264,6 +264,7 @@ class Machine:
             refused = NotStorable(error.what, path=(self.saga.name, "return", *error.path), cure=error.cure)
             self._turn_back("failed", failure_of(refused), refused)
             return
+        self._waiting.leave()
         self._waiting.drop()
         self.timers.pop(RUN, None)
         self._go_on()

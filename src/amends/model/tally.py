@@ -1,78 +1,74 @@
-"""The rule of a fan-out: it goes on to its end, unless too much fails on the way."""
+"""The rule of a chunk: it goes on to its end, unless too much fails on the way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from amends.model.join import Verdict
+from amends.model.join import Failed, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from amends.model.driving import Ask
     from amends.model.join import End
+    from amends.model.records import ChildWanted
 
 
 @dataclass(frozen=True, slots=True)
 class Enduring:
-    """Decided once every branch has ended, or too much has failed.
+    """Decided once every item has ended, or more than `most` have failed; once `share` have, no more are begun."""
 
-    Args:
-        weigh: how many items ended with a branch, and how many of these failed.
-        too_many: whether so many failures, of so many items that have ended, are too many; and whether these are all.
-        stopped: the verdict when there are too many.
-    """
-
-    weigh: Callable[[End], tuple[int, int]]
-    too_many: Callable[[int, int, bool], bool]
-    stopped: Verdict
+    share: int
+    most: int
 
     @property
     def least(self) -> int:
         """Nothing has to succeed."""
         return 0
 
-    def counting(self, branches: int) -> Tally:
-        """Begin to count; when no branches are known yet, they come one by one."""
-        return Tally(self, branches or None)
+    def counting(self, branches: int, saga: str, base: str) -> Tally:
+        """Begin to count."""
+        return Tally(self, branches)
 
 
 class Tally:
-    """How the branches of a fan-out have ended so far."""
+    """How the items of a chunk have ended so far."""
 
-    def __init__(self, rule: Enduring, total: int | None) -> None:
+    def __init__(self, rule: Enduring, total: int) -> None:
         self.ends: dict[int, End] = {}
         self.arrival: list[int] = []
-        self.ended = 0
-        self.failed = 0
+        self.begun = 0
+        self._failed = 0
         self._rule = rule
         self._total = total
 
+    @property
+    def sated(self) -> bool:
+        """Whether so many have failed that the fan-out decides anew what is begun."""
+        return self._failed >= self._rule.share
+
+    def next(self, foretold: ChildWanted | None) -> Ask[object] | None:
+        """All items were known from the start."""
+        return None
+
     def arrive(self, index: int, end: End) -> Verdict | None:
-        """Take in how one branch ended; the verdict, if that decides the fan-out."""
+        """Take in how one item ended; the verdict, if that decides the chunk."""
         self.ends[index] = end
         self.arrival.append(index)
-        ended, failed = self._rule.weigh(end)
-        self.ended += ended
-        self.failed += failed
-        if self._rule.too_many(self.failed, self.ended, False):
-            return self._rule.stopped
-        return self._complete()
+        self._failed += isinstance(end, Failed)
+        return Verdict.MET if self._failed > self._rule.most else self._complete()
 
     def exhausted(self, branches: int) -> Verdict | None:
-        """There are no more branches than these; the verdict, if all have ended."""
+        """There are no more items than these; the verdict, if all have ended."""
         self._total = branches
         return self._complete()
 
     def time_up(self) -> Verdict:
-        """A fan-out has no time of its own: that is what `within` is for."""
-        return Verdict.LOST
+        """A chunk has no time of its own."""
+        return Verdict.MET
 
     def winners(self) -> frozenset[int]:
         """All that ended."""
         return frozenset(self.arrival)
 
     def _complete(self) -> Verdict | None:
-        if len(self.arrival) != self._total:
-            return None
-        return self._rule.stopped if self._rule.too_many(self.failed, self.ended, True) else Verdict.MET
+        return Verdict.MET if len(self.arrival) == self._total else None

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from amends.errors import IllegalFact
 from amends.model.body import Receive, Sleep
+from amends.model.fan import Chunks
 from amends.model.join import Failed, Join, Ok, Verdict
 from amends.model.messages import Messages
 from amends.model.records import ChildWanted, JoinDecided, JoinWanted, ReceiveWanted
+from amends.model.stream import NextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from amends.model.join import End, Losers
     from amends.model.records import Record, Told
     from amends.model.slate import Slate
+    from amends.model.stream import Stream
 
 
 class Waiting:
@@ -43,6 +46,7 @@ class Waiting:
         self._foretold: dict[int, ChildWanted] = {}
         self._open: dict[int, Branch] = {}
         self._receiving: dict[str, dict[int, Branch]] = {}
+        self._streams: dict[int, Branch] = {}
         self._root: Branch | None = None
 
     @property
@@ -91,6 +95,13 @@ class Waiting:
         """Say what a replay knows already of the nested runs that come next."""
         self._foretold = {each.pos: each for each in decisions if isinstance(each, ChildWanted)}
 
+    def leave(self) -> None:
+        """The body is over: what it has not taken of the joins that go on behind its back has lost."""
+        for branch in self._streams.values():
+            if branch.end is None and isinstance(branch.count, Chunks):
+                branch.count.leave()
+                self._settle(branch, self._decide(branch, Verdict.MET, Ok(None)))
+
     def drop(self) -> None:
         """The body waits for nothing any more: its effects are the run's business now."""
         for branch in list(self._open.values()):
@@ -110,6 +121,8 @@ class Waiting:
             self._slate.set_timer(branch.pos, ask.until if ask.until is not None else now + (ask.seconds or 0.0))
         elif isinstance(ask, Receive):
             self._begin_receive(branch, ask)
+        elif isinstance(ask, NextPart):
+            self._begin_part(branch, ask.stream)
 
     def _begin_join(self, branch: Branch, join: Join[Any]) -> None:
         until = None if join.seconds is None else self._slate.now + join.seconds
@@ -118,6 +131,28 @@ class Waiting:
         positions = tuple(part.pos for part in branch.parts)
         self._slate.out.append(JoinWanted(branch.pos, join.verb, positions, join.rule.least, join.losers, until))
         self._feed(branch)
+
+    def _begin_part(self, branch: Branch, stream: Stream) -> None:
+        for join in branch.parts:
+            self._streams[join.pos] = join
+            self._begin(join)
+        join = self._streams[stream.pos]
+        join.asked, stream.asked = branch, True
+        self._hand_over(join, stream)
+        self._feed(join)
+
+    def _hand_over(self, join: Branch, stream: Stream) -> None:
+        """Give the body the part that it asked for, once it is there; or say that there are no more."""
+        if join.asked is None or not isinstance(join.count, Chunks):
+            return
+        part = None if isinstance(join.end, Failed) else join.count.take(stream.keep)
+        if part is None and join.end is None:
+            return
+        asked, join.asked, stream.asked = join.asked, None, False
+        stream.taken += part is not None
+        if isinstance(join.end, Ok):
+            stream.value = join.end.value
+        self._settle(asked, join.end if isinstance(join.end, Failed) else Ok(part))
 
     def _feed(self, branch: Branch) -> None:
         """Begin as many more branches of a join as may be at work at once; what is there already may decide it."""
@@ -133,21 +168,22 @@ class Waiting:
                 self._settle(branch, self._decide(branch, Verdict.LOST, Failed(error)))
                 break
             if part is None:
-                verdict = branch.count.exhausted(len(branch.parts))
+                verdict = branch.count.exhausted(branch.begun)
                 if verdict is not None and branch.end is None:
                     self._settle(branch, self._decide(branch, verdict))
                 break
-            branch.begun += 1
+            branch.begun = branch.count.begun = branch.begun + 1
             branch.open += 1
             self._begin(part)
         branch.feeding = False
 
     def _next_part(self, branch: Branch) -> Branch | None:
+        assert branch.count is not None
+        if branch.count.sated:
+            return None
         if branch.begun < len(branch.parts):
             return branch.parts[branch.begun]
-        if branch.feed is None:
-            return None
-        ask = branch.feed.next(self._foretold.get(self._planner.last + 1))
+        ask = branch.count.next(self._foretold.get(self._planner.last + 1))
         return None if ask is None else self._planner.plan(ask, branch)
 
     def _begin_receive(self, branch: Branch, wanted: Receive[Any]) -> None:
@@ -170,10 +206,12 @@ class Waiting:
             return
         join.open -= 1
         verdict = join.count.arrive(branch.index, end)
+        if verdict is not None:
+            self._settle(join, self._decide(join, verdict))
+        if join.stream is not None:
+            self._hand_over(join, join.stream)
         if verdict is None:
             self._feed(join)
-        else:
-            self._settle(join, self._decide(join, verdict))
 
     def _decide(self, branch: Branch, verdict: Verdict, end: End | None = None) -> End:
         """Write down the verdict, and let go of the losers: their fate is sealed only once this turn is durable."""
