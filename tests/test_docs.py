@@ -2,7 +2,8 @@
 
 The `python` blocks of a page are one module, so that its steps and sagas are found by name; each block stands on the lines
 where it stands in the page, so that a traceback names the page's own lines. A ``console run`` block is executed after them
-in the same directory: each line that begins with `$ `, and every other line of it must occur in what was printed.
+in the same directory: each line that begins with `$ `, and every other line of it must occur in what was printed, whatever
+the width of its columns.
 """
 
 from __future__ import annotations
@@ -60,7 +61,12 @@ def execute(page: str, text: str, place: Path) -> None:
             if line.startswith("$ "):
                 said = _run(shlex.split(line[2:]), place, environment, where)
             elif line.strip():
-                assert line.strip() in said, f"{where}\nis not in what was printed:\n{said}"
+                assert squeezed(line) in squeezed(said), f"{where}\nis not in what was printed:\n{said}"
+
+
+def squeezed(text: str) -> str:
+    """Each line with single blanks: how wide a column is depends on the durations in it."""
+    return "\n".join(" ".join(line.split()) for line in text.splitlines())
 
 
 def _run(command: list[str], place: Path, environment: dict[str, str], where: str) -> str:
