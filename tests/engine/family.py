@@ -99,6 +99,14 @@ async def patient_tour() -> str:
     return await waiting_trip("a")
 
 
+@saga
+async def sends_off() -> str:
+    await book("before")
+    run_id = await waiting_trip.using(detached=True)("a")
+    await book("after")
+    return run_id
+
+
 meeting: list[asyncio.Event] = []
 
 
@@ -135,7 +143,8 @@ async def many_trips(names: list[str]) -> list[str]:
     return list(found)
 
 
-SAGAS = [trip, waiting_trip, deep, tour, tour_with_a_detour, fastest, patient_tour, meets, sends_to_meet, many, many_trips]
+SAGAS = [trip, waiting_trip, deep, tour, tour_with_a_detour, fastest, patient_tour]
+SAGAS += [meets, sends_to_meet, sends_off, many, many_trips]
 
 
 class Cut(MemoryStore):

@@ -9,6 +9,7 @@ import pytest
 
 from amends.errors import DefinitionError, NeedsAttention
 from amends.stores.memory import MemoryStore, Shelf
+from amends.stores.port import RunQuery
 from tests.engine import family
 from tests.engine.family import cut_off, go_on, to_the_end
 
@@ -135,5 +136,47 @@ def test_ids_of_nested_runs_are_not_for_users() -> None:
         async with family.engine(MemoryStore()) as engine:
             with pytest.raises(DefinitionError, match="stands in the ids of nested runs only"):
                 await engine.start(family.trip("a"), id="x//1")
+
+    asyncio.run(main())
+
+
+def test_a_detached_run_outlives_the_run_that_started_it_and_is_a_root_of_its_own() -> None:
+    async def main() -> None:
+        family.broken.add("after")
+        store = MemoryStore()
+        async with family.engine(store) as engine, asyncio.timeout(20):
+            outcome = await (await engine.start(family.sends_off(), id="x")).outcome()
+            assert outcome.state == "partly_compensated" and [kept.step for kept in outcome.kept] == ["waiting_trip"]
+            roots = {row.id: row.state for row in await store.runs(RunQuery(roots=True))}
+            assert roots == {"x": "partly_compensated", "x//2": "running"}
+            await engine.tell("x//2", "!")
+            assert (await engine.get("x//2").outcome()).value == "a1!" and net() == ["a1"]
+
+    asyncio.run(main())
+
+
+def test_a_detached_run_is_started_once_whatever_breaks() -> None:
+    async def main() -> int:
+        for commits in range(1, 50):
+            family.fresh()
+            shelf = Shelf()
+            cut = await cut_off(shelf, commits, family.sends_off())
+            async with family.engine(MemoryStore(shelf)) as engine, asyncio.timeout(20):
+                assert await engine.get("x").result() == "x//2"
+                await engine.tell("x//2", "!")
+                assert (await engine.get("x//2").outcome()).state == "completed"
+                assert net() == ["a1", "after", "before"] and len(await engine.list()) == 2, commits
+            if not cut:
+                return commits
+        return 0
+
+    assert asyncio.run(main()) > 2
+
+
+def test_an_engine_starts_no_detached_call() -> None:
+    async def main() -> None:
+        async with family.engine(MemoryStore()) as engine:
+            with pytest.raises(DefinitionError, match="starts every run on its own"):
+                await engine.start(family.trip.using(detached=True)("a"), id="x")
 
     asyncio.run(main())

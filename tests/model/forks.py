@@ -23,6 +23,7 @@ from amends import (
     within,
 )
 from amends import saga as saga_
+from amends.errors import NotStorable
 from amends.model.join import Losers
 from tests.model import shop
 
@@ -326,6 +327,31 @@ async def any_leg_losers(losers: Losers) -> str:
 async def any_leg_then_step() -> None:
     await any_of(leg("a"), leg("b"), losers="cancel")
     await shop.book("c")
+
+
+@saga_
+async def sends_off() -> list[str]:
+    await shop.reserve("before", 1)
+    run_id = await leg.using(detached=True)("a")
+    return [run_id, await shop.book("b")]
+
+
+@saga_
+async def sends_off_at_once() -> list[str]:
+    return list(await all_of(leg.using(detached=True)("a"), leg.using(detached=True)("b")))
+
+
+@saga_
+async def first_off(losers: Losers) -> str:
+    return await any_of(shop.book("a"), shop.book("b"), all_of(leg.using(detached=True)("c"), shop.book("d")), losers=losers)  # type: ignore[arg-type]
+
+
+@saga_
+async def sends_off_badly() -> str:
+    try:
+        return await leg.using(detached=True)(object())  # type: ignore[arg-type]
+    except NotStorable as refused:
+        return str(refused.path)
 
 
 NESTED = [leg, package]

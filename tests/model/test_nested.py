@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
 import pytest
 
 from amends import DefinitionError
+from amends.errors import ForeignAwait
 from amends.model import records as r
 from amends.model.child import APART, MOST_DEPTH
 from amends.model.effect import Phase
@@ -301,3 +303,66 @@ def test_a_run_that_nobody_owns_closes_and_tells_nobody() -> None:
     world = started(forks.leg("a"))
     world.done(1, "a")
     assert names(world.done(2, "b")) == ["Ended"]
+
+
+# ── runs that go their own way ───────────────────────────────────────────────────────────────────
+
+
+def test_a_detached_run_is_started_at_once_and_its_id_is_what_the_body_gets() -> None:
+    world = started(forks.sends_off())
+    sent = world.done(1, "b")
+    assert names(sent) == ["ChildWanted", "StepWanted"], "in one turn: no later step is called before it is there"
+    wanted = the(r.ChildWanted, sent)
+    assert (wanted.run, wanted.owned, bytes(wanted.args)) == ("run-1//2", False, b'{"name":"a"}')
+    world.crash()
+    ended = the(r.Ended, world.done(3, "b", 2))
+    assert ended.state == "completed" and bytes(ended.result) == b'["run-1//2","b"]' and ended.kept == ()
+
+
+def test_a_rollback_leaves_a_detached_run_alone_and_says_so() -> None:
+    world = started(forks.sends_off())
+    world.done(1, "b")
+    assert the(r.UndoWanted, world.broke(3)).pos == 1
+    ended = the(r.Ended, world.undone(1))
+    assert ended.state == "partly_compensated"
+    assert ended.kept == (r.Kept(2, "leg", "started on its own: run run-1//2 goes its own way"),)
+
+
+def test_a_detached_run_is_a_branch_that_is_done_at_once() -> None:
+    world = World(forks.sends_off_at_once(), sagas=forks.NESTED)
+    begun = world.start()
+    assert names(begun) == ["JoinWanted", "ChildWanted", "ChildWanted", "JoinDecided", "Ended"]
+    assert bytes(the(r.Ended, begun).result) == b'["run-1//2","run-1//3"]'
+
+
+@pytest.mark.parametrize(("losers", "kept"), [("undo", 1), ("keep", 0), ("cancel", 0)])
+def test_a_detached_run_that_is_to_be_undone_with_its_branch_is_listed(losers: str, kept: int) -> None:
+    world = started(forks.first_off(losers))
+    world.done(2, "a")
+    for pos in (3, 6):
+        if world.machine.ended is None:
+            world.broke(pos)
+    ended = world.machine.ended
+    assert ended is not None and ended.state == "completed" and len(ended.kept) == kept
+
+
+def test_what_a_detached_run_cannot_take_is_refused_before_it_is_started() -> None:
+    world = World(forks.sends_off_badly(), sagas=forks.NESTED)
+    assert names(world.start()) == ["Ended"]
+    assert world.machine.returned == b"\"('leg', 'name')\""
+
+
+def test_a_detached_run_of_a_saga_that_nobody_drives_is_refused() -> None:
+    world = World(forks.sends_off())
+    world.start()
+    back = world.done(1, "b")
+    assert "ChildWanted" not in names(back) and world.machine.cause is not None
+    assert "nobody drives it" in world.machine.cause.message
+
+
+def test_outside_of_a_saga_there_is_nobody_to_start_a_run() -> None:
+    async def main() -> None:
+        with pytest.raises(ForeignAwait, match="in a saga body only"):
+            await forks.leg.using(detached=True)("a")
+
+    asyncio.run(main())

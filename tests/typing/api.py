@@ -85,6 +85,8 @@ async def order(sku: str, card: str) -> Charge:
         assert_type(failed.error_type, str)
         paid = await charge("other", 5)
     assert_type(paid, Charge)
+    assert_type(await brief.using(detached=True)(), str)
+    assert_type(order.using(detached=True)("a", card="b"), Call[str])
     await sleep(1.5)
     await sleep(timedelta(hours=1))
     await sleep_until(datetime(2030, 1, 1, tzinfo=UTC))

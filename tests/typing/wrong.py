@@ -44,6 +44,8 @@ async def order(sku: str) -> str:
     await sleep("1")  # wrong: seconds are a number
     said: int = await receive(str)  # wrong: it receives a str
     await reserve.using(timeout="1")("a", 1)  # wrong: a time limit is a number
+    await order.using(detached=True)(1)  # wrong: the sku is a str
+    await order.using(detached=False)("a")  # wrong: without it, it is not detached
     return str((number, said))
 
 

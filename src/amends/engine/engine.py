@@ -23,7 +23,7 @@ from amends.model import keys, records
 from amends.model.child import APART
 from amends.model.codec import shape_of
 from amends.model.records import Raw, Record
-from amends.model.saga import Saga, message_name
+from amends.model.saga import Detached, Saga, message_name
 from amends.model.turn import decode_turn, encode_fact, encode_turn
 from amends.stores.port import Durability, Run, RunQuery, Store, Turn, chain, seal, store_at
 
@@ -286,6 +286,8 @@ class Engine:
 
     def _registered(self, call: Call[Any]) -> Saga[..., Any]:
         saga = call.target
+        if isinstance(saga, Detached):
+            raise DefinitionError(f"{call!r}: an engine starts every run on its own. Give the call without using().")
         if not isinstance(saga, Saga):
             raise DefinitionError(
                 f"{call!r} is a call of a step; an engine runs sagas. Put it into an `async def` with @saga."

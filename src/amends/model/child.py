@@ -1,7 +1,8 @@
-"""The life of a nested run, as the run sees it that it belongs to: one effect, undone as a whole.
+"""The life of a run that a saga calls, as the caller sees it: one effect, undone as a whole, or the start of another run.
 
 A nested run has a journal of its own and is driven like any other. It tells its owner when it has its value, when it was
-rolled back, and when it needs a person; the owner tells it when to go back. When the owner closes, so does it.
+rolled back, and when it needs a person; the owner tells it when to go back. When the owner closes, so does it. A detached run
+has no owner, and nobody tells anybody anything.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from amends.model.letters import Letters
-    from amends.model.saga import Saga
+    from amends.model.saga import Detached, Saga
 
 APART = "//"
 """What stands between a run's id and the position of a run nested in it: `order-17//3`."""
 
 MOST_DEPTH = 16
-"""How deep runs may be nested."""
+"""How deep runs may be nested. A run that is started on its own counts as one nested in the run that starts it."""
 
 
 def child_id(run_id: str, pos: int) -> str:
@@ -121,6 +122,26 @@ class Child(Effect):
     def _needs_a_person(self, fact: ChildStuck) -> Iterator[Decision]:
         self.stuck = fact.letters
         self.phase = Phase.STUCK if fact.letters else Phase.UNWINDING if self._unwinding else Phase.RUNNING
+        return iter(())
+
+
+class Launch(Effect):
+    """The start of a detached run: done as soon as it is wanted, and not to be undone."""
+
+    def __init__(
+        self, pos: int, stage: int, detached: Detached[...], key: str, args: bytes, letters: Letters, run_id: str
+    ) -> None:
+        super().__init__(pos, stage, detached, key, args, letters)
+        self.run_id = run_id
+        self.phase = Phase.DONE
+
+    def wanted(self) -> Decision:
+        """The decision that starts it."""
+        return ChildWanted(self.pos, self.step.name, self.run_id, Raw(self.args), owned=False)
+
+    def undo(self) -> Iterator[Decision]:
+        """It goes its own way, which the run that started it says when it goes back."""
+        self._keep(f"started on its own: run {self.run_id} goes its own way")
         return iter(())
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from amends.errors import DefinitionError
 from amends.model import keys
 from amends.model.call import Call, Step
-from amends.model.child import APART, MOST_DEPTH, Child, child_id
+from amends.model.child import APART, MOST_DEPTH, Child, Launch, child_id
 from amends.model.chunk import NAME as EACH
 from amends.model.chunk import Chunk, fingerprint
 from amends.model.effect import Effect
+from amends.model.saga import Detached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,8 +52,8 @@ class Maker:
         effect.written = not isinstance(ask, Call)
         return effect
 
-    def _child(self, pos: int, stage: int, ask: Call[Any] | Item, key: str, args: bytes) -> Child:
-        target = ask.target
+    def _child(self, pos: int, stage: int, ask: Call[Any] | Item, key: str, args: bytes) -> Child | Launch:
+        target = ask.target.saga if isinstance(ask.target, Detached) else ask.target
         if self.run_id.count(APART) >= MOST_DEPTH:
             raise DefinitionError(f"{ask!r}: runs may be nested {MOST_DEPTH} deep. Does a saga call itself without end?")
         saga = target if isinstance(target, Chunk) else self.sagas.get(target.name)
@@ -62,7 +63,10 @@ class Maker:
                 f"saga {target.name!r} is called by {caller!r}, and nobody drives it. Add it to the engine: "
                 f"Engine(..., sagas=[{caller}, {target.name}])."
             )
-        child = Child(pos, stage, saga, key, args, self.letters, child_id(self.run_id, pos))
+        run_id = child_id(self.run_id, pos)
+        if isinstance(ask.target, Detached):
+            return Launch(pos, stage, ask.target, key, args, self.letters, run_id)
+        child = Child(pos, stage, saga, key, args, self.letters, run_id)
         if isinstance(saga, Chunk) and isinstance(ask, Call):
             child.shown = fingerprint(ask.args[0])
         return child

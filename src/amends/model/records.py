@@ -339,7 +339,7 @@ class Held(Decision, frozen=True):
     """This nested run has its value, and does nothing more; the run that it belongs to can take it back until it closes."""
 
     result: Raw
-    kept: tuple[Kept, ...]
+    kept: tuple[Kept, ...] = ()
 
 
 class Stuck(Decision, frozen=True):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
-from amends.errors import DefinitionError
+from amends.errors import DefinitionError, ForeignAwait
 from amends.model.body import Receive, Sleep, current_body
 from amends.model.call import Call, Options, Target
 from amends.model.definition import register, remember
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from amends.model.driving import Ask
+    from amends.model.signature import Signature
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +36,18 @@ class Saga(Target[P, R_co]):
         super().__init__(function, name, Options())
         self.deadline = deadline
 
+    def using(self, *, detached: Literal[True]) -> Detached[P]:
+        """The same saga, to be started as a run of its own: `audit.using(detached=True)(order)`.
+
+        Awaiting that call in another saga starts the run, durably, and gives its id at once, to be used with `engine.get`.
+        The run goes its own way: it is nobody's child, it is neither cancelled nor rolled back with the run that started it,
+        and it closes on its own. A rollback of that run leaves it alone and lists it among the effects that are kept.
+
+        Args:
+            detached: True; a saga that is called within another is otherwise one unit of it.
+        """
+        return Detached(self)
+
     def call_json(self, raw: bytes) -> Call[R_co]:
         """A call with arguments in JSON: an object by name, or an array by position.
 
@@ -46,6 +60,26 @@ class Saga(Target[P, R_co]):
         if raw.lstrip()[:1] == b"[":
             return Call(self, (), self.signature.positional(raw))
         raise DefinitionError("the input of a saga is a JSON object of its arguments by name, or a JSON array of them.")
+
+
+class Detached(Target[P, str]):
+    """A saga to be started as a run of its own, by a saga that does not own that run. Made by `Saga.using(detached=True)`."""
+
+    kind = "saga"
+
+    def __init__(self, saga: Saga[P, Any]) -> None:
+        super().__init__(_nobody, saga.name, Options(on_rollback="keep"))
+        self.saga = saga
+        self.__doc__ = saga.__doc__
+
+    @cached_property
+    def signature(self) -> Signature:
+        """What the saga takes; it gives the id of the run."""
+        return self.saga.signature.giving(str)
+
+
+async def _nobody(*_: Any, **__: Any) -> str:
+    raise ForeignAwait("a detached run can be started in a saga body only. Run the saga in an Engine, or use engine.start.")
 
 
 class SagaMaker:

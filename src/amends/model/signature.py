@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,6 +34,12 @@ class Signature:
         }
         self.result: Shape = shape_of(hints.get("return", inspect.Parameter.empty))
         self._plain = tuple(parameters) if all(p.kind in _POSITIONAL for p in parameters.values()) else None
+
+    def giving(self, result: Any) -> Signature:
+        """The same parameters with another result."""
+        other = copy(self)
+        other.result = shape_of(result)
+        return other
 
     @property
     def first(self) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from amends.errors import IllegalFact
 from amends.model.body import Receive, Sleep
+from amends.model.child import Launch
 from amends.model.fan import Chunks
 from amends.model.join import Failed, Join, Ok, Verdict
 from amends.model.messages import Messages
@@ -115,6 +116,8 @@ class Waiting:
         now, ask = self._slate.now, branch.ask
         if branch.effect is not None:
             self._begin_effect(branch.effect)
+            if isinstance(branch.effect, Launch):
+                self._settle(branch, Ok(branch.effect.run_id))
         elif isinstance(ask, Join):
             self._begin_join(branch, ask)
         elif isinstance(ask, Sleep):
