@@ -25,7 +25,7 @@ from amends.testing.explorer.rules import NAMES
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(?P<tag>[^\n`]*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
-SECONDS = 60
+SECONDS = 300
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
