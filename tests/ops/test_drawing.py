@@ -144,6 +144,22 @@ def test_of_many_lines_those_that_need_a_person_are_shown_whatever_else_there_is
     assert drawn(stuck, whole=True).count("!! letter o-1//") == 20
 
 
+def test_a_branch_that_failed_has_not_won_though_the_join_is_made_of_it() -> None:
+    partly: Turns = [
+        [r.Started(100.0), join(1, "within", 3, 1, 105.0), *(want(pos, "ask") for pos in (2, 3, 4))],
+        [done(101.0, 2)],
+        [failed(102.0, 3)],
+        [r.TimeUp(105.0, 1), r.JoinDecided(1, True, (2, 3), (2, 3)), r.StopWanted(4)],
+    ]
+    said = drawn(partly)
+    assert "done, won" in said and "failed, won" not in said
+    raced: Turns = [
+        [r.Started(100.0), join(1, "race", 2, 0), *(want(pos, "ask") for pos in (2, 3))],
+        [failed(101.0, 2), r.JoinDecided(1, True, (2,), (2,)), r.StopWanted(3)],
+    ]
+    assert "failed, won" in drawn(raced)
+
+
 def test_no_more_of_a_value_is_shown_than_can_be_read() -> None:
     long: Turns = [[r.Started(100.0), r.Ended("completed", raw("x" * 10_000), ())]]
     assert len(drawn(long)) < 1000 and len(drawn(long, verbose=True)) > 10_000

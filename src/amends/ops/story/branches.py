@@ -44,7 +44,7 @@ def _join_decided(story: Story, record: r.JoinDecided) -> None:
     all_won = len(record.winners) == len(line.rule.parts)
     for branch in story.under(line):
         if branch.pos in record.winners:
-            branch.fate = "" if all_won else "won"
+            branch.fate = "won" if not all_won and (branch.ok or line.rule.verb == "race") else ""
         elif branch.pos in record.arrival:
             branch.fate = "lost" if record.met and branch.ok else ""
         else:
