@@ -21,6 +21,8 @@ def _family_closes(ending: Ending) -> Iterator[str]:
         owner = _owner(account, ending.accounts)
         if owner is not None and owner.state in CLOSED and account.state not in CLOSED:
             yield f"run {owner.id} is {owner.state}, and {account.id}, which is nested in it, is {account.state}"
+        if owner is not None and owner.state in CLOSED and "abandoned" == account.state != owner.state:
+            yield f"run {owner.id} is {owner.state}, and a part of it was abandoned in {account.id}"
         if account.state in CLOSED:
             said = _last_word(account)
             if said != account.state:
@@ -61,7 +63,7 @@ def _family_agrees(ending: Ending) -> Iterator[str]:
 def _says(fact: r.ChildDone | r.ChildClosed, word: Record) -> bool:
     """Whether a record of a nested run is what its owner was told."""
     if isinstance(fact, r.ChildDone):
-        return isinstance(word, r.Held) and word.result == fact.result
+        return isinstance(word, r.Held) and (word.result, word.kept) == (fact.result, fact.kept)
     return isinstance(word, r.Ended) and (word.state, word.kept) == (fact.state, fact.kept)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from amends.model import records as r
 from amends.model.effect import Phase
-from amends.testing.explorer.breach import OURS, Rule
+from amends.testing.explorer.breach import OURS, Rule, seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,7 @@ SUCCESSES = frozenset({"all_of", "any_of", "quorum", "vote"})
 
 
 def _decided_first(ending: Ending) -> Iterator[str]:
+    yield from seen("decided_first")(ending)
     for account in ending.accounts.values():
         yield from _premature(account)
 
@@ -64,6 +65,8 @@ def _wrong(join: r.JoinWanted, decided: r.JoinDecided, failed: set[int]) -> Iter
     arrived, won = set(decided.arrival), set(decided.winners)
     if not won <= arrived or len(arrived) != len(decided.arrival):
         yield f"{what} counts a branch that has not ended, or one twice"
+    if join.verb == "race" and len(arrived) != 1:
+        yield f"{what} was not decided by the branch that ended first"
     if decided.met and (len(won - failed) < join.need or (join.verb in SUCCESSES and won & failed)):
         yield f"{what} needs {join.need} successes, and was met by {len(won - failed)}"
     hopeless = len(join.branches) - len(arrived & failed) < join.need
@@ -74,8 +77,8 @@ def _wrong(join: r.JoinWanted, decided: r.JoinDecided, failed: set[int]) -> Iter
 def _losers_undone(ending: Ending) -> Iterator[str]:
     if ending.at_an_end:
         for deed in ending.deeds.values():
-            if deed.lost == "undo" and deed.phase is Phase.DONE:
-                yield f"step {deed.name} at {deed.pos} of {deed.account.id} has lost its join, and counts as done"
+            if deed.lost == "undo" and deed.phase in (Phase.DONE, Phase.LEFT):
+                yield f"step {deed.name} at {deed.pos} of {deed.account.id} has lost its join, and is {deed.phase.value}"
 
 
 RULES: tuple[Rule, ...] = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from amends.model.records import StopWanted
+from amends.model.turn import encode_turn
 from amends.testing.clock import Loop
 from amends.testing.explorer import faults
 
@@ -43,7 +45,12 @@ class Network:
         self._demand_intent(ask)
         if _subject(ask) in self._broken:
             return await self._refuse(ask, worker)
-        return await _MEETINGS[self._fate.pick(_place(ask), self._options(ask, worker))](self, ask, worker)
+        meeting = _MEETINGS[self._fate.pick(_place(ask), self._options(ask, worker))]
+        try:
+            return await meeting(self, ask, worker)
+        except asyncio.CancelledError:
+            self._demand_decision(ask, worker)
+            raise
 
     def doubled(self, effect: Effect) -> None:
         """A service was made to take effect a second time for one step."""
@@ -72,6 +79,15 @@ class Network:
         """Whatever is called, its intent is durable by then."""
         if ask.current is not None and not self._fate.journaled(ask.current.run_id, ask.current.key):
             self._fate.breaks("intent_first", f"{_place(ask)} was called before its intent was durable")
+
+    def _demand_decision(self, ask: Ask, worker: Actor) -> None:
+        """A step without a time limit is interrupted by a run that is driven on only once that is decided, and durable."""
+        effect = worker.effect(ask.behalf)
+        if effect is None or ask.current is None or ask.target != "step" or effect.step.options.timeout is not None:
+            return
+        decision = encode_turn([StopWanted(effect.pos)])[1:-1].decode()
+        if not self._fate.journaled(ask.current.run_id, decision):
+            self._fate.breaks("decided_first", f"{_place(ask)} was interrupted before that was durable")
 
     # ── what a request meets ────────────────────────────────────────────────────────────────────
 
