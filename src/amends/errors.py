@@ -134,7 +134,8 @@ class StepFailed(AmendsError):
 
     Branch on `error_type`, `error_message` and `error_data`: they are in the journal, so a replay sees the same.
     `__cause__` is the step's own exception, but only while it is the process in which it was raised. `pos` is the step's
-    position in the saga, as stories show it.
+    position in the saga, as stories show it. `undone` says that its key was cancelled, since nobody knew whether it took
+    effect: nothing of it is left, and nothing will come of this key any more.
     """
 
     def __init__(
@@ -146,6 +147,7 @@ class StepFailed(AmendsError):
         error_data: Any = None,
         attempts: int = 1,
         in_doubt: bool = False,
+        undone: bool = False,
         pos: int = 0,
     ) -> None:
         self.step = step
@@ -155,6 +157,7 @@ class StepFailed(AmendsError):
         self.error_data = error_data
         self.attempts = attempts
         self.in_doubt = in_doubt
+        self.undone = undone
         super().__init__(step, error_type, error_message)
 
     def __str__(self) -> str:

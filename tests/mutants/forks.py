@@ -192,4 +192,20 @@ FAMILIES = [
         "",
         ("tests/engine/test_lost_answers_of_the_store.py",),
     ),
+    Mutant(
+        "an item is known by its place",
+        "Fan-out: an item is known by its key or its content, never by its place",
+        "model/making.py",
+        "key = keys.step_key(self.namespace, self.saga, ask.name, 0, ask.target.name, ask.identity)",
+        'key = keys.step_key(self.namespace, self.saga, self.run_id, pos, ask.target.name, b"")',
+        ("tests/engine/test_redrive.py",),
+    ),
+    Mutant(
+        "a cancelled key is tried again",
+        "Key: what was undone is wanted anew under a new key",
+        "model/chunk.py",
+        "if isinstance(error, StepFailed) and error.undone:",
+        "if False:",
+        ("tests/engine/test_redrive.py", *explored("each, again")),
+    ),
 ]

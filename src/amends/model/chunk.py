@@ -35,7 +35,10 @@ MARK = 8
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One item, as the arguments of its call. `key` is its identity, if it has one; `name` that of its first attempt."""
+    """One item, as the arguments of its call. `key` is its identity, if it has one; `name` is drawn into its key.
+
+    A chunk gives it to items that have none yet, and it stays as long as the key may be used again.
+    """
 
     args: Raw
     key: str = ""
@@ -197,7 +200,7 @@ async def _chunk(spec: Spec) -> Results:
     tally: Tally = await Join("items", items, rule, answer, spec.losers, limit=spec.limit)
     ended = sorted(tally.ends.items())
     values = [end.value for _, end in ended if isinstance(end, Ok)]
-    failed = [Lapse(entries[index], *_told(end.error)) for index, end in ended if isinstance(end, Failed)]
+    failed = [_lapse(entries[index], end.error) for index, end in ended if isinstance(end, Failed)]
     lost = [entry for index, entry in enumerate(entries[: tally.begun]) if index not in tally.ends]
     return Results(len(values), len(failed), lost, entries[tally.begun :], values, failed)
 
@@ -211,6 +214,13 @@ def named(entries: list[Entry], base: str) -> list[Entry]:
         seen[entry.identity] += 1
         told.append(entry if entry.name else Entry(entry.args, entry.key, f"{base}.{number}"))
     return told
+
+
+def _lapse(entry: Entry, error: Exception) -> Lapse:
+    """A failure, with the entry for another attempt: under the same key, unless that was cancelled and is of no use."""
+    if isinstance(error, StepFailed) and error.undone:
+        entry = Entry(entry.args, entry.key, f"{entry.name}+")
+    return Lapse(entry, *_told(error))
 
 
 def _told(error: Exception) -> tuple[Failure, int]:

@@ -128,9 +128,10 @@ class Partial(Generic[R_co]):
         return TooManyFailures(why, shown, self)
 
     def redrive(self) -> Each[R_co]:
-        """Try again what failed, under the same keys, and go on with what was not started: to be awaited.
+        """Try again what failed, and go on with what was not started: to be awaited.
 
-        What was done is not done again, nor is it in what comes of this.
+        An item is tried under the same key, unless that was cancelled because nobody knew whether it took effect. What was
+        done is not done again, nor is it in what comes of this.
 
         Raises:
             DefinitionError: too much failed and `losers` is "undo", so all that was done is undone: call `each` again. Or

@@ -309,6 +309,7 @@ class Machine:
             error_data=shape_of(Any).decode(error.data),
             attempts=effect.attempt,
             in_doubt=effect.phase is Phase.LETTER,
+            undone=effect.phase is Phase.UNDONE,
             pos=effect.pos,
         )
         failed.__cause__ = self.live.pop(effect.pos, None)
