@@ -155,7 +155,7 @@ def test_every_command_gives_one_json_document(place: Path) -> None:
     acts = (("tell", "p", "str", "1"), ("dlq", "retry", "s#1"), ("cancel", "p", "--yes", "--reason", "x"))
     found = {words[:2]: json.loads(call(*words, "--json").stdout) for words in (*reads, *acts)}
     assert found["why", "s"]["commands"] and found["show", "s"]["input"] == {"text": "a"}
-    assert found["cancel", "p"] == {"id": "p", "cancelled": True, "driven": False}
+    assert found["cancel", "p"] == {"id": "p", "cancelled": True, "root": "p", "driven": False}
     waits = json.loads(call("run", "tests.model.shop:patient", "--id", "q", "--timeout", "0.05", "--json", code=14).stdout)
     assert waits["state"] == "running"
 

@@ -13,14 +13,22 @@ import msgspec
 
 import amends
 from amends.engine.engine import Engine
+from amends.errors import StoreError
 from amends.ops import cli_dlq, cli_explore, cli_runs, screen
+from amends.ops.kin import kin, row_of
 from amends.ops.load import load_saga, sagas_of
 from amends.ops.progress import Progress
 from amends.ops.screen import common
-from amends.ops.words import state_words
+from amends.ops.story import because
+from amends.ops.watching import watch
+from amends.ops.words import plain, state_words
 
 if TYPE_CHECKING:
-    from amends.engine.handle import Outcome
+    from amends.engine.handle import Handle, Outcome
+
+
+LOOK = 0.1
+"""Seconds between looks at a run that is about to be taken up, because a person has acted."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -58,19 +66,24 @@ async def run(saga: str, given: str, run_id: str | None, timeout: float | None, 
         screen.aside(f"run {run_id}")
     async with Engine(store, sagas=sagas_of(saga.partition(":")[0])) as engine:  # those nested in it are there too
         handle = await engine.start(call, id=run_id)
+        watching = asyncio.create_task(watch(engine, run_id))
         try:
             async with asyncio.timeout(timeout):
-                outcome = await handle.outcome()
+                outcome = await _end_of(engine, handle)
         except TimeoutError:
             outcome = None
         except asyncio.CancelledError:
             screen.aside(screen.PAUSING)
             raise
-        row = await cli_runs.row_of(engine, run_id)
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+        row = await row_of(engine, run_id)
+        why = await _reason(engine, outcome) if outcome is not None else ""
     if outcome is None:
         screen.aside(f"amends: run {run_id} has not ended after {timeout:g} s. `amends why {run_id}` says what it waits for.")
     elif outcome.state != "completed":
-        screen.aside(_ending(outcome))
+        screen.aside(_ending(outcome, why))
     if as_json:
         screen.show_json({"id": run_id, "state": row.state, **msgspec.json.decode(row.outcome or b"{}")})
     elif outcome is not None and outcome.state == "completed":
@@ -78,16 +91,36 @@ async def run(saga: str, given: str, run_id: str | None, timeout: float | None, 
     sys.exit(screen.TIMED_OUT if outcome is None else screen.STATE_CODES[outcome.state])
 
 
-def _ending(outcome: Outcome[Any]) -> str:
+async def _end_of(engine: Engine, handle: Handle[Any]) -> Outcome[Any]:
+    """How a run ended, or why it needs a person: of letters that somebody has acted upon, what comes is waited for."""
+    while True:
+        outcome = await handle.outcome()
+        acted = [(await engine.dlq.show(letter)).acted for letter in outcome.letters]
+        if outcome.state != "needs_attention" or not all(acted):
+            return outcome
+        await asyncio.sleep(LOOK)
+
+
+async def _reason(engine: Engine, outcome: Outcome[Any]) -> str:
+    """Why a run turned back: of a join, which of its branches failed."""
+    if outcome.cause is None:
+        return ""
+    try:
+        return plain(because((await kin(engine, outcome.run_id)).story))
+    except StoreError:  # a damaged journal is what its letter is about
+        return str(outcome.cause)
+
+
+def _ending(outcome: Outcome[Any], why: str) -> str:
     """How a run that did not complete stands, in a sentence."""
     how = {
         "compensated": "was rolled back",
         "partly_compensated": f"was rolled back, except for {', '.join(kept.step for kept in outcome.kept)}",
         "needs_attention": f"needs a person ({', '.join(outcome.letters)})",
     }.get(outcome.state, f"is {state_words(outcome.state)}")
-    because = f", because of {outcome.cause}" if outcome.cause else ""
+    reason = f", because: {why}" if why else ""
     look = "why" if outcome.state == "needs_attention" else "show"
-    return f"run {outcome.run_id} {how}{because}\nsee `amends {look} {outcome.run_id}`"
+    return f"run {outcome.run_id} {how}{reason}\nsee `amends {look} {outcome.run_id}`"
 
 
 @main.command()

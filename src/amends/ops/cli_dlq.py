@@ -13,7 +13,8 @@ from rich.text import Text
 
 from amends.errors import LetterSettled
 from amends.ops import screen, tables
-from amends.ops.cli_runs import by_whom, posted, row_of
+from amends.ops.cli_runs import by_whom, posted
+from amends.ops.kin import roots_of, row_of
 from amends.ops.screen import common, reading
 from amends.ops.why import acts
 from amends.ops.words import instant, plain, printable, state_words
@@ -40,11 +41,12 @@ async def list_letters(everything: bool, limit: int, store: str, as_json: bool) 
     """List the letters that wait, those with the same error together."""
     async with reading(store) as engine:
         found = await engine.dlq.list(open=None if everything else True, limit=limit + 1)
-    shown = found[:limit]
+        shown = found[:limit]
+        roots = await roots_of(engine, shown)
     if as_json:
-        screen.show_json([_plain(letter) for letter in shown])
+        screen.show_json([_plain(letter, roots) for letter in shown])
     elif shown:
-        tables.letters(screen.Page(), shown, time.time())
+        tables.letters(screen.Page(), shown, roots, time.time())
     else:
         screen.aside("no dead letters")
     if len(found) > limit:
@@ -58,17 +60,19 @@ async def show(letter_id: str, store: str, as_json: bool) -> None:
     """Show a letter with all that is known: input, result, key, error, attempts, and what can be done."""
     async with reading(store) as engine:
         letter = await engine.dlq.show(letter_id)
+        roots = await roots_of(engine, [letter])
     if as_json:
-        screen.show_json(_plain(letter))
+        screen.show_json(_plain(letter, roots))
     else:
-        _tell(screen.Page(), letter)
+        _tell(screen.Page(), letter, roots[letter.run_id])
 
 
-def _tell(page: screen.Page, letter: Letter) -> None:
+def _tell(page: screen.Page, letter: Letter, root: str) -> None:
     paper = msgspec.json.decode(letter.body)
     lines = {
         "letter": letter.id,
         "run": letter.run_id,
+        "nested in": root if root != letter.run_id else "",
         "saga": letter.saga,
         "step": letter.step,
         "kind": state_words(letter.kind),
@@ -79,7 +83,7 @@ def _tell(page: screen.Page, letter: Letter) -> None:
         "key": paper.get("key", ""),
         "arguments": plain(msgspec.json.encode(paper["args"]).decode()) if "args" in paper else "",
         "result": plain(msgspec.json.encode(paper["result"]).decode()) if "result" in paper else "",
-        "waits": paper["waits"],
+        "waits": paper["waits"] + (f"; so does run {root}" if root != letter.run_id else ""),
         "acted": plain(f"{letter.acted} by {letter.by}, {instant(letter.acted_at or 0)}: {letter.note}")
         if letter.acted
         else "",
@@ -171,6 +175,6 @@ def _recorded(row: Run, letter_id: str, acted: str, as_json: bool) -> None:
     posted(row, {"letter": letter_id, "acted": acted}, f"{shlex.quote(letter_id)} {acted}", as_json)
 
 
-def _plain(letter: Letter) -> dict[str, Any]:
+def _plain(letter: Letter, roots: dict[str, str]) -> dict[str, Any]:
     fields = {name: getattr(letter, name) for name in letter.__struct_fields__ if name != "body"}
-    return {"id": letter.id, **fields, **msgspec.json.decode(letter.body)}
+    return {"id": letter.id, "root": roots[letter.run_id], **fields, **msgspec.json.decode(letter.body)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,19 +12,22 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
+from amends.engine.papers import read_outcome
 from amends.errors import RunClosed
+from amends.model.chunk import NAME as CHUNK
 from amends.model.records import CLOSED, OPEN, Fact, State
 from amends.model.turn import decode_fact
 from amends.ops import screen, tables
 from amends.ops.drawing import Drawing
-from amends.ops.kin import kin, nests_of, root_of
+from amends.ops.kin import kin, nests_of, root_of, row_of
 from amends.ops.plain import plain_nest, plain_row, plain_story
 from amends.ops.screen import common, reading
 from amends.ops.story import Story
 from amends.ops.why import Look, explain
 
 if TYPE_CHECKING:
-    from amends.engine.engine import Engine
+    from collections.abc import Iterator
+
     from amends.stores.port import Run
 
 by_whom = click.option("--by", help="Who acts. [default: the user of the operating system]")
@@ -140,23 +144,56 @@ async def tell(run_id: str, name: str, message: str, by: str | None, store: str,
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @common
 def cancel(run_id: str, reason: str, by: str | None, yes: bool, store: str, as_json: bool) -> None:
-    """Stop a run and roll it back."""
+    """Stop a run and roll it back.
 
-    async def look() -> Run:
+    A run that is nested in another goes back alone, and the saga of the other is told that it did.
+    """
+
+    async def look() -> tuple[Run, str]:
         async with reading(store) as engine:
-            return await row_of(engine, run_id)
+            found = await row_of(engine, run_id)
+            return found, await root_of(engine, found)
 
     async def act() -> Run:
         async with reading(store) as engine:
             await engine.cancel(run_id, by=by, reason=reason)
             return await row_of(engine, run_id)
 
-    row = asyncio.run(look())
-    if row.state in CLOSED:
-        raise RunClosed(f"run {run_id!r} has ended: it is {row.state}. What it did can no longer be cancelled.")
+    row, root = asyncio.run(look())
+    _stoppable(row, root)
+    for said in _what_it_means(row, root):
+        screen.aside(said)
     if not yes:
         screen.sure(f"Stop run {run_id} of saga {row.saga} and undo what it did?")
-    posted(asyncio.run(act()), {"id": run_id, "cancelled": True}, f"the cancel of {run_id}", as_json)
+    posted(asyncio.run(act()), {"id": run_id, "cancelled": True, "root": root}, f"the cancel of {run_id}", as_json)
+
+
+def _stoppable(row: Run, root: str) -> None:
+    """Raises `RunClosed`, with the cure, for a run that a cancel would change nothing about."""
+    if row.state in CLOSED:
+        raise RunClosed(f"run {row.id!r} has ended: it is {row.state}. What it did can no longer be cancelled.")
+    if row.state == "held":
+        raise RunClosed(
+            f"run {row.id!r} has its value and does nothing more. What it did is undone when the run is rolled back that "
+            f"it is nested in: amends cancel {shlex.quote(root)}"
+        )
+    if read_outcome(row.outcome).returned:
+        raise RunClosed(
+            f"run {row.id!r} has its value, so there is nothing to stop: what its losers do comes to its end by itself. "
+            f"See `amends why {shlex.quote(row.id)}`."
+        )
+
+
+def _what_it_means(row: Run, root: str) -> Iterator[str]:
+    """What the cancel of a run means beyond the run itself."""
+    if row.state == "compensating" or read_outcome(row.outcome).cause is not None:
+        yield f"run {row.id} rolls back already: a cancel is recorded, and changes nothing"
+    elif row.parent is not None:
+        if row.saga.endswith(CHUNK):
+            yield f"it is a part of a fan-out of run {row.parent}, which fails as a whole then"
+        else:
+            yield f"it is nested in run {row.parent}, whose saga is told that it was rolled back, and may go another way"
+        yield f"to stop all of it: amends cancel {shlex.quote(root)} --reason TEXT"
 
 
 def posted(row: Run, data: dict[str, Any], what: str, as_json: bool) -> None:
@@ -168,17 +205,10 @@ def posted(row: Run, data: dict[str, Any], what: str, as_json: bool) -> None:
         screen.aside(f"recorded: {what}; the run's worker carries it out")
     else:
         screen.aside(
-            f"recorded: {what}; nobody drives the run at this moment, and a worker with saga {row.saga!r} takes it up "
+            f"recorded: {what}; nobody drives the run at this moment, and a worker with saga "
+            f"{row.saga.removesuffix(CHUNK)!r} takes it up "
             "(amends worker MODULE)"
         )
-
-
-async def row_of(engine: Engine, run_id: str) -> Run:
-    """A run's row; raises `UnknownRun`."""
-    await engine.get(run_id).status()
-    row = await engine._store.run(run_id)
-    assert row is not None
-    return row
 
 
 def gone(owner: str | None) -> bool:

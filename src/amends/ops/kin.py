@@ -10,12 +10,12 @@ from amends.model.child import position
 from amends.ops.story import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from amends.engine.engine import Engine
     from amends.model.records import Record
     from amends.ops.story import Fan, Line, Story
-    from amends.stores.port import Run
+    from amends.stores.port import Letter, Run
 
 MOST_UNDER, MOST_ROWS = 20, 500
 """Nested runs that are listed under one run, and in all."""
@@ -63,6 +63,23 @@ class Nest:
     row: Run
     under: list[Nest] = field(default_factory=list)
     more: bool = False
+
+
+async def roots_of(engine: Engine, letters: Iterable[Letter]) -> dict[str, str]:
+    """The ids of the runs that the runs of letters are nested in, by their own."""
+    found: dict[str, str] = {}
+    for letter in letters:
+        if letter.run_id not in found:
+            found[letter.run_id] = await root_of(engine, await row_of(engine, letter.run_id))
+    return found
+
+
+async def row_of(engine: Engine, run_id: str) -> Run:
+    """A run's row; raises `UnknownRun`."""
+    await engine.get(run_id).status()
+    row = await engine._store.run(run_id)
+    assert row is not None
+    return row
 
 
 async def nests_of(engine: Engine, rows: Sequence[Run], *, tree: bool) -> list[Nest]:

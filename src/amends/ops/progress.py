@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 
-import click
-
-from amends.ops.words import printable
+from amends.ops.screen import aside, bottom
 
 TELLING = {"StepDone": "steps done", "Ended": "runs ended", "RollbackBegan": "rollbacks", "Recovered": "runs taken over"}
 EVERY = 1.0
@@ -24,7 +21,6 @@ class Progress(logging.Handler):
         self._counts = dict.fromkeys(TELLING.values(), 0)
         self._log = logging.getLogger("amends")
         self._before = self._log.level
-        self._live = sys.stderr.isatty()
         self._shown = ""
 
     def __enter__(self) -> Progress:
@@ -36,7 +32,7 @@ class Progress(logging.Handler):
     def __exit__(self, *_: object) -> None:
         self._log.removeHandler(self)
         self._log.setLevel(self._before)
-        self._clear()
+        bottom.clear()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take in one event."""
@@ -44,8 +40,8 @@ class Progress(logging.Handler):
         if name is not None:
             self._counts[name] += 1
         if record.levelno == logging.WARNING:  # errors are passed on for every command
-            self._clear()
-            click.echo(f"warning: {printable(_warning(record))}", err=True)
+            aside(f"warning: {_warning(record)}")
+            self._shown = ""
 
     def said(self) -> str:
         """The figures in words."""
@@ -56,7 +52,7 @@ class Progress(logging.Handler):
         while not stop.is_set():
             self._show()
             try:
-                await asyncio.wait_for(stop.wait(), EVERY if self._live else EVERY_PIPED)
+                await asyncio.wait_for(stop.wait(), EVERY if bottom.live else EVERY_PIPED)
             except TimeoutError:
                 continue
 
@@ -64,14 +60,11 @@ class Progress(logging.Handler):
         said = self.said()
         if said == self._shown or not any(self._counts.values()):
             return
-        self._clear()
-        click.echo(said, nl=not self._live, err=True)
+        if bottom.live:
+            bottom.show([said])
+        else:
+            aside(said)
         self._shown = said
-
-    def _clear(self) -> None:
-        if self._live and self._shown:
-            click.echo("\r\x1b[K", nl=False, err=True)
-            self._shown = ""
 
 
 def _warning(record: logging.LogRecord) -> str:

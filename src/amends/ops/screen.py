@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -47,6 +48,8 @@ NO_STORE = 5
 TIMED_OUT = 14
 INTERRUPTED = 130
 STATE_CODES = {"completed": 0, "compensated": 10, "partly_compensated": 10, "needs_attention": 11, "abandoned": 12}
+
+HANG = " " * 8
 
 PAUSING = "pausing: calls in flight get a moment to end"
 
@@ -112,8 +115,45 @@ def _broken(text: Text, room: int) -> list[Text]:
     return list(text.divide(breaks))
 
 
+class Bottom:
+    """The last lines on a terminal's stderr: written anew as things go on, and gone as soon as something else is said."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+
+    @property
+    def live(self) -> bool:
+        """Whether there is a terminal to write on."""
+        return sys.stderr.isatty()
+
+    def show(self, lines: Sequence[str]) -> None:
+        """Write these lines in place of those before, as many as there is room for."""
+        self.clear()
+        width, height = shutil.get_terminal_size()
+        broken = [part for line in lines for part in _hung(printable(line), width - 1)][: height - 1]
+        self._rows = sum(max(1, -(-cell_len(part) // width)) for part in broken)
+        click.echo("\n".join(broken), err=True)
+
+    def clear(self) -> None:
+        """Take the lines away."""
+        if self._rows:
+            click.echo(f"\x1b[{self._rows}F\x1b[J", nl=False, err=True, color=True)
+            self._rows = 0
+
+
+bottom = Bottom()
+
+
+def _hung(line: str, width: int) -> list[str]:
+    """A line broken at spaces, what follows the first of them further in."""
+    first, *rest = _broken(Text(line), width)
+    more = _broken(Text(" ").join(rest), width - len(HANG)) if rest else []
+    return [first.plain.rstrip(), *(HANG + part.plain.strip() for part in more)]
+
+
 def aside(text: str) -> None:
     """Say something that is not data."""
+    bottom.clear()
     click.echo(printable(text), err=True)
 
 
@@ -143,14 +183,17 @@ def common(command: Command) -> Command:
     return run
 
 
-class _Errors(logging.StreamHandler[Any]):
+class _Errors(logging.Handler):
     """Errors that are logged while a command runs are said on stderr; warnings are for the command itself to tell."""
 
     def __init__(self, log: logging.Logger) -> None:
-        super().__init__(sys.stderr)
-        self.setLevel(logging.ERROR)
+        super().__init__(logging.ERROR)
         self.setFormatter(logging.Formatter("amends: %(message)s"))
         self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one error."""
+        aside(self.format(record))
 
     def __enter__(self) -> None:
         self._log.addHandler(self)

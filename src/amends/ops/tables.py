@@ -11,7 +11,7 @@ from rich.text import Text
 from amends.ops.words import STYLES, instant, plain, span, state_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from amends.ops.kin import Nest
     from amends.ops.screen import Page
@@ -39,16 +39,20 @@ def _nest(nest: Nest, now: float, stem: str, below: str) -> Iterator[list[Text]]
         yield [Text(f"{below}└─ … more: amends ps --of {shlex.quote(row.id)}", style="dim"), *(Text("") for _ in range(4))]
 
 
-def letters(page: Page, rows: list[Letter], now: float) -> None:
-    """Dead letters; those of one kind with one error stand together."""
+def letters(page: Page, rows: Sequence[Letter], roots: Mapping[str, str], now: float) -> None:
+    """Dead letters; those of one kind with one error stand together. `roots` says what their runs are nested in."""
     for (kind, error), group in groupby(sorted(rows, key=_alike), key=_alike):
         found = list(group)
         page.wrap(Text.assemble((state_words(kind), "bold"), f", {len(found)}: {plain(error)}"))
         cells: list[list[Text]] = []
         for row in found:
             acted = f"{row.acted} by {plain(row.by or '')}" if row.acted else f"open for {span(now - row.opened_at)}"
-            cells.append([Text(row.id), Text(row.saga), Text(row.step or "the whole run"), Text(acted)])
-        page.columns(("letter", "saga", "step", ""), cells)
+            nested = roots[row.run_id] if roots[row.run_id] != row.run_id else ""
+            cells.append([Text(row.id), Text(row.saga), Text(row.step or "the whole run"), Text(nested), Text(acted)])
+        names = ["letter", "saga", "step", "nested in", ""]
+        if not any(cell[3].plain for cell in cells):  # a column that says nothing takes room from those that do
+            names, cells = [*names[:3], ""], [[*cell[:3], cell[4]] for cell in cells]
+        page.columns(names, cells)
         page.wrap(Text(""))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from amends.model import records as r
+from amends.model.chunk import NAME as CHUNK
 from amends.ops.story import because
 from amends.ops.waiting import waits_for
 from amends.ops.words import plain, sentence, span, state_words, times
@@ -163,4 +164,5 @@ def _mail(fact: Any) -> str:
 
 def _nobody(look: Look) -> str:
     died = f"The worker that drove it, {look.run.owner}, has died" if look.gone else "Nobody drives it now"
-    return f"{died}; a worker that knows saga {look.run.saga!r} takes it up when there is something to do."
+    saga = look.run.saga.removesuffix(CHUNK)
+    return f"{died}; a worker that knows saga {saga!r} takes it up when there is something to do."

@@ -30,7 +30,8 @@ def because(story: Story) -> str:
         return story.cause.message
     join = failed_join(story)
     if join is None:
-        return str(story.cause)
+        notes = f" ({'; '.join(story.cause.notes)})" if story.cause.notes else ""
+        return f"{story.cause}{notes}"
     if join.fan is not None:
         kinds = ", ".join(f"{name} {times(kind.count)}" for name, kind in join.fan.kinds.items())
         return f"{headline(story)}: {story.cause.message.partition(': ')[0]}: {kinds}"

@@ -16,7 +16,7 @@ GIVEN_UP = "given up"
 def _timer_wanted(story: Story, record: r.TimerWanted) -> None:
     line = story.steps.get(record.pos)
     if line is not None:
-        line.until = record.until
+        line.until, line.ok = record.until, None if line.undo == "" else line.ok
         line.tries[-1].pause = max(0.0, record.until - story.start - story.now)
     elif record.pos:
         _wait(story, story.add("sleep", "sleep", pos=record.pos, outcome="sleeping", until=record.until))
