@@ -92,7 +92,23 @@ class Books:
         return audit(store, ledger, orders)
 
     def _write_run(self, db: sqlite3.Connection, no: int, order: str, state: str) -> None:
-        run = (no, order, "place_order", b"{}", b"seed", 0.0, state, None, 1, None, None, 0.0, None, None)
+        run = (
+            no,
+            order,
+            "place_order",
+            b"{}",
+            b"seed",
+            0.0,
+            state,
+            None,
+            1,
+            None,
+            None,
+            0.0,
+            None,
+            None,
+            len(self.turns[order]),
+        )
         db.execute(f"INSERT INTO runs VALUES ({', '.join('?' * len(run))})", run)
         total = blake2b(b"\0".join((order.encode(), b"place_order", b"seed", b"{}")), digest_size=8).digest()
         for seq, turn in enumerate(self.turns[order], start=1):

@@ -66,7 +66,7 @@ TURNED: Turns = [
 
 STUCK: Turns = [
     [r.Started(101.0), want(1, "book")],
-    [done(102.0, 1), r.Held(raw("tripped"))],
+    [done(102.0, 1), r.Held(raw("tripped"), ())],
     [r.Unwound(104.0, "o-1", "why"), r.RollbackBegan("owner", r.Failure("Unwound", "run o-1 takes it back: why"))],
     [r.UndoWanted(1, 1, "u1")],
     [r.UndoBroke(106.0, 1, 1, NO, False), r.DeadLettered(1, 1, "undo_failed", NO), r.Stuck(("o-1//8#1",))],
@@ -77,14 +77,15 @@ def entry(number: int) -> chunk.Entry:
     return chunk.Entry(raw({"n": number}), "", f"o-1//1.1.{number}")
 
 
-def chunk_wanted(pos: int, first: int, last: int, of: int) -> r.ChildWanted:
-    spec = chunk.Spec("shop:price", f"o-1//1.{pos}", 10, 5, "undo", [entry(number) for number in range(first, last)], of)
+def chunk_wanted(pos: int, first: int, last: int, of: int, join: int = 1) -> r.ChildWanted:
+    items = [entry(number) for number in range(first, last)]
+    spec = chunk.Spec("shop:price", f"o-1//{join}.{pos}", 10, 5, 5, "undo", items, of)
     return r.ChildWanted(pos, "order//each", f"o-1//{pos}", r.Raw(chunk.fingerprint(spec)), True)
 
 
 def results(values: int, failures: int) -> r.Raw:
     lapses = [chunk.Lapse(entry(number), NO, 1) for number in range(failures)]
-    return raw(chunk.Results([raw(1)] * values, lapses, []))
+    return raw(chunk.Results(values, failures, [], [], [raw(1)] * values, lapses))
 
 
 FANNED: Turns = [
@@ -171,12 +172,12 @@ def test_a_chunk_belongs_to_the_fan_out_that_it_was_begun_for() -> None:
             r.Started(100.0),
             join(1, "all_of", 2, 2),
             r.JoinWanted(2, "each", (), 0, "undo", None),
-            chunk_wanted(4, 0, 3, 6),
+            chunk_wanted(4, 0, 3, 6, join=2),
             r.JoinWanted(3, "each", (), 0, "undo", None),
-            chunk_wanted(5, 0, 3, 9),
+            chunk_wanted(5, 0, 3, 9, join=3),
         ],
-        [r.ChildDone(101.0, 4, results(3, 0)), chunk_wanted(6, 3, 6, 6)],
-        [r.ChildDone(102.0, 5, results(3, 0)), chunk_wanted(7, 3, 6, 9)],
+        [r.ChildDone(101.0, 4, results(3, 0)), chunk_wanted(7, 3, 6, 9, join=3)],
+        [r.ChildDone(102.0, 5, results(3, 0)), chunk_wanted(6, 3, 6, 6, join=2)],
         [r.ChildDone(103.0, 6, results(2, 1)), r.JoinDecided(2, True, (4, 6), (4, 6))],
     ]
     first, second = (line.fan for line in tell(begun).lines if line.fan)
@@ -191,7 +192,7 @@ def test_what_was_undone_of_a_fan_out_is_not_counted_as_done() -> None:
         [r.ChildClosed(106.0, 2, "compensated", NO, ())],
     ]
     said = drawn(turned)
-    assert "1,009 of 4,000 items ended, 997 undone, 12 failed, 2,991 not started, 202 a second\n" in said
+    assert "1,009 of 4,000 items ended, 997 undone, 12 failed, 2,991 without an end, 202 a second\n" in said
     assert "to go" not in said and "at work" not in said
 
 

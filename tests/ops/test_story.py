@@ -295,7 +295,7 @@ def test_why_of_a_parent_leads_to_the_letter_of_the_nested_run() -> None:
 
 
 def test_why_of_a_nested_run_names_the_run_that_it_is_nested_in() -> None:
-    held = why([[r.Started(100.0), r.Held(raw(1))]], state="held", parent="root//1")
+    held = why([[r.Started(100.0), r.Held(raw(1), ())]], state="held", parent="root//1")
     assert "Until run root closes" in held.text and held.commands == ("amends why root",)
     assert "of saga order, nested in run root, is running" in why(BEGUN, parent="root//1").text
 

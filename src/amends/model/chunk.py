@@ -113,9 +113,13 @@ def without_values(raw: bytes) -> bytes:
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
-    """What the run that fans out keeps of a chunk's input: `marks` holds the fingerprints of its items, one after another."""
+    """What the run that fans out keeps of a chunk's input: `marks` holds the fingerprints of its items, one after another.
+
+    `base` is the name of the chunk, and begins with the run's id and the position of the fan-out in it.
+    """
 
     fn: str
+    base: str
     items: int
     keyed: bool
     marks: bytes
@@ -128,7 +132,7 @@ _fingerprint = msgspec.json.Decoder(Fingerprint)
 def fingerprint(spec: Spec) -> bytes:
     """The fingerprint of a chunk, as it is journaled."""
     keyed = bool(spec.entries[0].key)
-    return _encode(Fingerprint(spec.fn, len(spec.entries), keyed, marks(spec.entries), spec.of))
+    return _encode(Fingerprint(spec.fn, spec.base, len(spec.entries), keyed, marks(spec.entries), spec.of))
 
 
 def read_fingerprint(raw: bytes | Raw) -> Fingerprint:

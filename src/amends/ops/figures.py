@@ -43,7 +43,7 @@ def far(fan: Fan, now: float) -> str:
         "undone": fan.undone,
         "failed": fan.failed,
         "at work": fan.busy,
-        "not started": fan.not_started or 0,
+        "not started" if fan.until is None else "without an end": fan.not_started or 0,
     }
     parts += [f"{count(number)} {name}" for name, number in figures.items() if number]
     rate, left = fan.rate(now), fan.remaining(now)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from amends.model import records as r
+from amends.model.child import APART
 from amends.model.chunk import NAME as CHUNK
+from amends.model.chunk import read_fingerprint
 from amends.ops.story.fan import Fan
 from amends.ops.story.lines import Rule
-from amends.ops.story.steps import BEING_UNDONE
+from amends.ops.story.steps import BEING_INTERRUPTED, BEING_UNDONE, INTERRUPTED
 from amends.ops.story.waits import give_up
 from amends.ops.words import plus
 
@@ -25,7 +27,7 @@ def _join_wanted(story: Story, record: r.JoinWanted) -> None:
     line = story.add("join", str(rule), pos=record.pos, outcome=AT_WORK, rule=rule)
     story.branches.update(dict.fromkeys(record.branches, record.pos))
     if record.verb == "each":
-        line.fan, story.feeding = Fan(story.now), record.pos
+        line.fan = Fan(story.now)
 
 
 def _join_decided(story: Story, record: r.JoinDecided) -> None:
@@ -80,14 +82,14 @@ def _child_wanted(story: Story, record: r.ChildWanted) -> None:
 
 
 def _chunk_wanted(story: Story, record: r.ChildWanted) -> None:
-    """The fan-out goes on that was begun last, or of which another chunk has just ended."""
-    join = story.steps[story.feeding or 0]
+    found = read_fingerprint(record.args)
+    join = story.steps[int(found.base.rpartition(APART)[2].partition(".")[0])]
     assert join.rule is not None
     assert join.fan is not None
     assert join.pos is not None
     join.rule.parts.append(record.pos)
     story.branches[record.pos] = join.pos
-    join.fan.take(record.pos, record.run, record.args)
+    join.fan.take(record.pos, record.run, found)
     join.what = f"each {join.fan.fn}"
     story.add("chunk", f"{join.fan.chunks[record.pos].items} items", pos=record.pos, run=record.run, outcome=AT_WORK)
 
@@ -95,6 +97,8 @@ def _chunk_wanted(story: Story, record: r.ChildWanted) -> None:
 def _child_done(story: Story, record: r.ChildDone) -> None:
     line = story.steps[record.pos]
     line.outcome, line.ok, line.stuck = "done", True, ()
+    if record.kept:
+        line.detail = "left in the world, though it succeeded: " + ", ".join(kept.step for kept in record.kept)
     fan = _fan(story, line)
     if fan is None:
         line.result = bytes(record.result).decode()
@@ -106,9 +110,9 @@ def _child_closed(story: Story, record: r.ChildClosed) -> None:
     line = story.steps[record.pos]
     line.stuck = ()
     how = {"partly_compensated": "undone in part", "abandoned": "abandoned"}.get(record.state, "undone")
-    if line.undo == BEING_UNDONE:
+    if line.undo == BEING_UNDONE or line.stopped:
         line.undo = f"{how} at {plus(story.now)}"
-        line.outcome = "interrupted" if line.ok is None else line.outcome
+        line.outcome = INTERRUPTED if line.ok is None else line.outcome
     else:
         line.ok, line.error, line.outcome = False, record.cause, "rolled back" if how == "undone" else f"rolled back, {how}"
     fan = _fan(story, line)
@@ -130,15 +134,12 @@ def _child_undo_wanted(story: Story, record: r.ChildUndoWanted) -> None:
     line = story.steps[record.pos]
     line.undo = BEING_UNDONE
     if line.ok is None:
-        line.outcome = "being interrupted"
+        line.outcome = BEING_INTERRUPTED
 
 
 def _fan(story: Story, line: Line) -> Fan | None:
-    """The fan-out that a chunk is a part of; it is the one that goes on when the chunk has ended."""
-    if line.kind != "chunk" or line.join is None:
-        return None
-    story.feeding = line.join
-    return story.steps[line.join].fan
+    """The fan-out that a chunk is a part of."""
+    return None if line.kind != "chunk" or line.join is None else story.steps[line.join].fan
 
 
 def _held(story: Story, _: r.Held) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from amends.model.chunk import read, read_fingerprint
+from amends.model.chunk import read, read_brief
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from amends.model.chunk import Fingerprint
     from amends.model.records import Failure, Raw
 
 
@@ -46,17 +47,16 @@ class Fan:
     chunks: dict[int, Chunk] = field(default_factory=dict)
     kinds: dict[str, Kind] = field(default_factory=dict)
 
-    def take(self, pos: int, run: str, fingerprint: Raw) -> None:
+    def take(self, pos: int, run: str, found: Fingerprint) -> None:
         """A chunk was begun."""
-        found = read_fingerprint(fingerprint)
         self.fn, self.of = found.fn.rpartition(":")[2], found.of or None
         self.chunks[pos] = Chunk(run, found.items)
 
     def result(self, pos: int, raw: Raw) -> None:
         """A chunk is done: what came of its items."""
-        results, chunk = read(raw), self.chunks[pos]
-        chunk.done, chunk.failed, chunk.over = len(results.values), len(results.failed), True
-        for lapse in results.failed:
+        brief, chunk = read_brief(raw), self.chunks[pos]
+        chunk.done, chunk.failed, chunk.at_work, chunk.over = brief.done, brief.lapsed, 0, True
+        for lapse in read(raw).failed if brief.lapsed else ():
             self._count(lapse.error, bytes(lapse.entry.args).decode())
 
     def closed(self, pos: int, *, undone: bool) -> None:

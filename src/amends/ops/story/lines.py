@@ -98,7 +98,7 @@ class Line:
     def at_work(self) -> bool:
         """Whether it moves on without a person: a call, a pause before the next, or a nested run."""
         if self.run:
-            return not self.stuck and (self.undo == "being undone" or self.outcome == "at work")
+            return not self.stuck and (self.undo == "being undone" or self.outcome in ("at work", "being interrupted"))
         return self.busy is not None or (self.kind == "step" and self.until is not None)
 
     def count(self, what: str) -> int:
@@ -127,7 +127,6 @@ class Story:
     unread: list[Line] = field(default_factory=list)
     waiting: dict[int, Line] = field(default_factory=dict)
     rang: int = 0
-    feeding: int | None = None
     turns: int = 0
     recoveries: int = 0
     start: float = 0.0

@@ -15,6 +15,8 @@ BROKEN: dict[str, str] = {"failed": "failed", "in_doubt": "in doubt", "unstorabl
 
 INTERRUPTED = "interrupted"
 
+BEING_INTERRUPTED = "being interrupted"
+
 BEING_UNDONE = "being undone"
 
 NOT_HAPPENED = "it did not happen"
@@ -106,7 +108,7 @@ def _over(story: Story, pos: int, said: str, error: str = "") -> Line:
 
 def _stop_wanted(story: Story, record: r.StopWanted) -> None:
     line = story.steps[record.pos]
-    line.outcome, line.stopped = "being interrupted", True
+    line.outcome, line.stopped = BEING_INTERRUPTED, True
 
 
 def _recovered(story: Story, _: r.Recovered) -> None:
