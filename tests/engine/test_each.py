@@ -132,6 +132,15 @@ async def folded_and_caught() -> list[Any]:
 
 
 @saga
+async def counted(number: int, limit: int) -> list[int]:
+    seen = 0
+    async for _ in each(book, [f"n{index}" for index in range(number)], limit=limit):
+        seen += 1
+    names = iter([f"m{index}" for index in range(number)])
+    return [seen, await each(book, names, limit=limit).reduce(lambda total, _: total + 1, 0)]
+
+
+@saga
 async def leaves_early_many_at_once() -> str:
     async for name in each(book, NAMES, limit=4):
         return name
@@ -180,6 +189,7 @@ SAGAS = [
     resumed,
     folded_and_caught,
     leaves_early_many_at_once,
+    counted,
     takes_its_time,
     nested,
     many_letters,
@@ -283,6 +293,14 @@ def test_a_fold_that_failed_undoes_what_it_was_given_too() -> None:
 def test_who_leaves_early_gets_what_was_begun_beside_undone() -> None:
     outcome, _ = asyncio.run(to_the_end(leaves_early_many_at_once()))
     assert outcome.value == "n0" and net() == ["n0"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4])
+def test_however_many_items_there_are_a_fold_comes_to_its_end(limit: int) -> None:
+    async def main() -> list[Any]:
+        return [(await to_the_end(counted(number, limit)))[0].value for number in range(9)]
+
+    assert asyncio.run(main()) == [[number, number] for number in range(9)]
 
 
 def test_values_come_in_order_while_the_body_does_something_else() -> None:

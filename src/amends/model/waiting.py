@@ -204,6 +204,8 @@ class Waiting:
         """One branch ended; so may the join that it is part of, and the join around that."""
         self._close(branch)
         branch.end = end
+        if branch.stream is not None:
+            self._hand_over(branch, branch.stream)
         join = branch.join
         if join is None or join.end is not None or join.count is None:
             return
@@ -211,10 +213,10 @@ class Waiting:
         verdict = join.count.arrive(branch.index, end)
         if verdict is not None:
             self._settle(join, self._decide(join, verdict))
+            return
         if join.stream is not None:
             self._hand_over(join, join.stream)
-        if verdict is None:
-            self._feed(join)
+        self._feed(join)
 
     def _decide(self, branch: Branch, verdict: Verdict, end: End | None = None) -> End:
         """Write down the verdict, and let go of the losers: their fate is sealed only once this turn is durable."""
