@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check bench mutants soak clean
+.PHONY: help demo test check bench bench-peers mutants soak clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
 
 .venv/made: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "amends needs Python 3.11 or newer; this is $$($(PYTHON) --version). Say which: make PYTHON=python3.12"; exit 1; }
@@ -33,8 +33,11 @@ check: .venv/dev ## ruff, mypy, pyright, ty, import-linter, the house test
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/test_house.py
 
-bench: .venv/dev ## the benchmarks, as ratios within one run
+bench: .venv/dev ## the benchmarks of amends alone, beside what the disk allows: three minutes
 	@$(BIN)/python -m benchmarks
+
+bench-peers: .venv/dev ## the same beside other engines, which it installs: half an hour; makes docs/performance.md
+	@$(BIN)/python -m benchmarks --form long --peers --results benchmarks/results.json --page docs/performance.md
 
 mutants: .venv/dev ## take each decided rule out of the code, and see that a test notices
 	@$(BIN)/python -m tests.mutants
@@ -44,4 +47,4 @@ soak: .venv/dev ## the long proofs: storms of kills and zombies, power cuts, fai
 	@$(BIN)/python -m tests.disks
 
 clean: ## remove what was made here
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

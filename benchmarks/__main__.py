@@ -1,126 +1,87 @@
-"""Runs the benchmarks and prints a table: `make bench`."""
+"""Runs the benchmarks: `make bench` for amends alone; `make bench-peers` beside others, and it makes docs/performance.md."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import resource
-import sqlite3
-import statistics
+import argparse
+import json
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from amends import Engine
-from amends.model import records as r
-from amends.model.machine import Machine
-from benchmarks import limits
-from benchmarks.exploration import worlds
-from benchmarks.sagas import many, ten
-
-ROUNDS = 3
-
-
-async def w1(path: Path, at_once: int, runs: int) -> tuple[float, float, float]:
-    """Steps per second, CPU microseconds per step, and bytes of journal per step."""
-    async with Engine(path, sagas=[ten], max_runs=at_once) as engine:
-        await engine.run(ten(-1), id="warm")
-        left = iter(range(runs))
-
-        async def caller() -> None:
-            for number in left:
-                await engine.run(ten(number), id=f"run-{number}")
-
-        cpu, began = _cpu(), time.perf_counter()
-        await asyncio.gather(*(caller() for _ in range(at_once)))
-        taken, cpu = time.perf_counter() - began, _cpu() - cpu
-    with sqlite3.connect(path) as db:
-        size = db.execute("SELECT sum(length(body)) FROM turns").fetchone()[0]
-    db.close()
-    return runs * 10 / taken, cpu * 1e6 / (runs * 10), size / (runs * 10)
-
-
-async def long(path: Path, steps: int) -> float:
-    """Steps per second of one long run."""
-    async with Engine(path, sagas=[many]) as engine:
-        began = time.perf_counter()
-        await engine.run(many(steps), id="long")
-        return steps / (time.perf_counter() - began)
-
-
-def machine_turn(steps: int = 5000) -> float:
-    """Microseconds that a machine takes for one turn."""
-    machine = Machine(many, "m", b'{"steps":%d}' % steps, seed=b"", namespace="")
-    machine.receive(r.Started(0.0))
-    began = time.perf_counter()
-    for pos in range(1, steps + 1):
-        machine.receive(r.StepDone(0.0, pos, 1, r.Raw(b"1")))
-    return (time.perf_counter() - began) / steps * 1e6
-
-
-def import_time() -> float:
-    """Milliseconds that `import amends` adds to the start of Python, compiled beforehand as an installed package is."""
-    code = "import time; t = time.perf_counter(); import amends; print(time.perf_counter() - t)"
-    keeps_bytecode = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-c", code]
-    done = [subprocess.run(command, capture_output=True, text=True, check=True, env=keeps_bytecode) for _ in range(8)]
-    return statistics.median(float(each.stdout) for each in done[1:]) * 1000
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+from benchmarks import machine, tables, venvs
+from benchmarks.entries import HANDWRITTEN, PEERS, Entry
+from benchmarks.forms import FORMS
+from benchmarks.page import page
+from benchmarks.rounds import Rounds
 
 
 def main() -> None:
-    """Interleave the rounds, take medians, and print."""
-    found: dict[str, list[float]] = {}
+    """Set up, measure, keep, show."""
+    asked = _arguments()
+    absent: dict[str, str] = {}
+    peers: list[Entry] = []
+    if asked.peers:
+        absent = _absent(PEERS)
+        peers = [*HANDWRITTEN, *(entry for entry in PEERS if entry.name not in absent)]
+    rounds = Rounds(FORMS[asked.form], peers)
+    rounds.measure()
+    results: dict[str, Any] = {
+        "when": time.strftime("%-d %B %Y", time.gmtime()),
+        "form": asked.form,
+        "rounds": FORMS[asked.form].rounds,
+        "machine": machine.described(),
+        "versions": {entry.name: machine.version(entry) for entry in PEERS},
+        "failed": {**absent, **rounds.failed},
+        "pieces": rounds.pieces,
+    }
+    asked.results.parent.mkdir(parents=True, exist_ok=True)
+    asked.results.write_text(json.dumps(results, indent=1) + "\n")
+    for make in (tables.speed, tables.cost, tables.limits, tables.own, tables.aims, tables.absent):
+        print(make(results), end="\n\n")
+    if asked.page is not None:
+        _publish(results, asked.results, asked.page)
 
-    def keep(name: str, value: float) -> None:
-        found.setdefault(name, []).append(value)
 
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(ROUNDS):
-            place = Path(folder) / str(number)
-            place.mkdir()
-            keep("raw 1", limits.commits(place / "l1", 500, 1))
-            keep("raw 100", limits.commits(place / "l100", 20_000, 100))
-            for at_once, runs in ((1, 40), (10, 150), (100, 600), (1000, 1000)):
-                speed, cpu, size = asyncio.run(w1(place / f"w{at_once}", at_once, runs))
-                keep(f"w1 {at_once}", speed)
-                keep(f"cpu {at_once}", cpu)
-                keep(f"size {at_once}", size)
-            keep("long", asyncio.run(long(place / "long", 1000)))
-            keep("machine", machine_turn())
-            for processes in (1, 2):
-                explored, taken = worlds(processes)
-                keep("worlds", explored)
-                keep(f"explorer {processes}", taken)
-    keep("import", import_time())
-    middle = {name: statistics.median(values) for name, values in found.items()}
-    print(
-        f"load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}, {ROUNDS} rounds\n"
-    )
-    print(f"raw sqlite3, one row a commit       {middle['raw 1']:>9,.0f} rows/s")
-    print(f"raw sqlite3, 100 rows a commit      {middle['raw 100']:>9,.0f} rows/s\n")
-    for at_once in (1, 10, 100, 1000):
-        raw = "raw 1" if at_once == 1 else "raw 100"
-        speed = middle[f"w1 {at_once}"]
-        # a run of ten steps is eleven turns and so eleven rows
-        ratio = speed * 1.1 / middle[raw]
-        print(
-            f"10-step runs, {at_once:>4} at once           {speed:>9,.0f} steps/s   {ratio:>5.0%} of {raw}"
-            f"   CPU {middle[f'cpu {at_once}']:.0f} µs and {middle[f'size {at_once}']:.0f} bytes a step"
-        )
-    ratio = middle["long"] / middle["raw 1"]
-    print(f"one run of 1,000 steps              {middle['long']:>9,.0f} steps/s   {ratio:>5.0%} of raw 1")
-    print(
-        f"\nfault explorer, 4 steps, all pairs    {middle['worlds']:>7,.0f} worlds"
-        f" in {middle['explorer 1']:.1f} s with one process, {middle['explorer 2']:.1f} s with two"
-    )
-    print(f"\na turn within the machine {middle['machine']:.1f} µs, import {middle['import']:.0f} ms")
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--form", choices=FORMS, default="short", help="how much is measured")
+    parser.add_argument("--peers", action="store_true", help="measure other engines too; they are installed below .bench")
+    parser.add_argument("--results", type=Path, default=venvs.ROOT / ".bench" / "results.json", help="where the figures go")
+    parser.add_argument("--page", type=Path, help="make this page of the results, and a picture beside it")
+    return parser.parse_args()
+
+
+def _absent(entries: tuple[Entry, ...]) -> dict[str, str]:
+    """Set up what the peers need, and say of each that cannot be had why."""
+    reasons: dict[str, str | None] = {}
+    absent = {}
+    for entry in entries:
+        for name in (entry.venv, entry.also):
+            if name and name not in reasons:
+                print(f"setting up {name} …", file=sys.stderr, flush=True)
+                reasons[name] = venvs.make(name)
+        found = [reason for name in (entry.venv, entry.also) if (reason := reasons.get(name))]
+        if found:
+            absent[entry.name] = f"skipped: {found[0]}"
+    return absent
+
+
+def _publish(results: dict[str, Any], kept: Path, to: Path) -> None:
+    to.write_text(page(results))
+    reason = venvs.make("plot")
+    if reason is not None:
+        print(f"no picture was made: {reason}", file=sys.stderr)
+        return
+    command = [
+        str(venvs.python("plot")),
+        "-m",
+        "benchmarks.plot",
+        str(kept.absolute()),
+        str(to.absolute().with_suffix(".svg")),
+    ]
+    subprocess.run(command, cwd=venvs.ROOT, check=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What only amends is measured with: each file measures one thing."""
