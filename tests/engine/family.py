@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import Any
+from typing import Any, Literal
 
-from amends import Compensated, Engine, Retry, all_of, any_of, current, each, receive, saga, step
+from amends import (
+    Compensated,
+    Engine,
+    Retry,
+    all_of,
+    any_of,
+    current,
+    each,
+    quorum,
+    receive,
+    saga,
+    settle,
+    step,
+    within,
+)
 from amends.engine.engine import Engine as _Engine
 from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import Change
@@ -95,6 +109,25 @@ async def fastest() -> str:
 
 
 @saga
+async def two_bookings() -> str:
+    return await any_of(book("a"), book("b"))
+
+
+@saga
+async def losers_go_on(losers: Literal["keep", "cancel"]) -> str:
+    return await any_of(trip("a"), deep("b"), losers=losers)
+
+
+@saga
+async def maze() -> str:
+    await book("before")
+    inner = all_of(within(600, trip("a")), any_of(deep("b"), quorum(1, trip("c"), book("d"))))
+    found = await quorum(1, inner, settle(book("e"), waiting_trip("f")))
+    await book("after")
+    return str(len(found.ok))
+
+
+@saga
 async def patient_tour() -> str:
     return await waiting_trip("a")
 
@@ -144,7 +177,7 @@ async def many_trips(names: list[str]) -> list[str]:
 
 
 SAGAS = [trip, waiting_trip, deep, tour, tour_with_a_detour, fastest, patient_tour]
-SAGAS += [meets, sends_to_meet, sends_off, many, many_trips]
+SAGAS += [two_bookings, losers_go_on, maze, meets, sends_to_meet, sends_off, many, many_trips]
 
 
 class Cut(MemoryStore):
@@ -169,14 +202,13 @@ def engine(store: Any, **options: Any) -> Engine:
     return _Engine(store, sagas=SAGAS, namespace="test", poll=0.005, **options)
 
 
-async def cut_off(shelf: Shelf, commits: int, call: Any) -> bool:
-    """Begin a run with a worker that dies after so many commits; False when the run had ended before that."""
-    store = Cut(shelf, commits)
-    opened = engine(store)
-    await opened.__aenter__()
-    begun = asyncio.ensure_future(opened.run(call, id="x"))
-    over = asyncio.ensure_future(store.over.wait())
-    await asyncio.wait([begun, over], return_when=asyncio.FIRST_COMPLETED)
+async def closed(opened: Engine, call: Any) -> None:
+    """Start a run, or join it, and wait until nothing of it is open."""
+    await (await opened.start(call, id="x")).outcome()
+
+
+async def kill(opened: Engine, store: MemoryStore) -> None:
+    """End a worker as kill -9 would: it gives up nothing, and the others see it as dead."""
     crew: Any = opened._crew
     crew.pausing = True
     for runner in list(crew.runners.values()):
@@ -184,7 +216,18 @@ async def cut_off(shelf: Shelf, commits: int, call: Any) -> bool:
     opened._watching.cancel()  # type: ignore[union-attr]
     crew.threads.close()
     store.silence()
+
+
+async def cut_off(shelf: Shelf, commits: int, call: Any) -> bool:
+    """Begin a run with a worker that dies after so many commits; False when the run had ended before that."""
+    store = Cut(shelf, commits)
+    opened = engine(store)
+    await opened.__aenter__()
+    begun = asyncio.ensure_future(closed(opened, call))
+    over = asyncio.ensure_future(store.over.wait())
+    await asyncio.wait([begun, over], return_when=asyncio.FIRST_COMPLETED)
     ended = begun.done()
+    await kill(opened, store)
     over.cancel()
     if not ended:
         begun.cancel()
