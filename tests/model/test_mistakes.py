@@ -7,9 +7,24 @@ from typing import Any
 
 import pytest
 
-from amends import DefinitionError, all_of, any_of, each, saga, scatter, sleep, step, vote
-from amends.errors import NoAgreement, TooFewInTime
+from amends import (
+    Agreement,
+    DefinitionError,
+    Gathered,
+    Joined,
+    Partial,
+    all_of,
+    any_of,
+    each,
+    saga,
+    scatter,
+    sleep,
+    step,
+    vote,
+)
+from amends.errors import NoAgreement, NotStorable, TooFewInTime
 from amends.model.chunk import NAME
+from amends.model.codec import shape_of
 from amends.model.saga import Saga
 from tests.model.worlds import World
 
@@ -125,7 +140,23 @@ def test_a_key_that_cannot_be_compared_says_so() -> None:
     world.start()
     world.done(2, "a")
     assert world.machine.cause is not None
-    assert "vote(key=...) gave <object" in world.machine.cause.message and "Give plain data" in world.machine.cause.message
+    assert "a vote cannot compare <object" in world.machine.cause.message and "key=" in world.machine.cause.message
+
+
+KEPT_INSTEAD: list[tuple[Any, Any, str]] = [
+    (Joined[str], Joined((), ()), "`.ok`"),
+    (Agreement[str], Agreement("a", 1, (), Joined((), ())), "`.value`"),
+    (Gathered[str], Gathered({}, {}, ()), r"dict\(got.answers\)"),
+    (Partial[str], object.__new__(Partial), "`.ok`, `.done`"),
+]
+
+
+@pytest.mark.parametrize(("annotation", "value", "says"), KEPT_INSTEAD, ids=lambda value: type(value).__name__)
+def test_what_came_of_a_join_is_for_the_body_and_what_to_return_is_said(annotation: Any, value: Any, says: str) -> None:
+    with pytest.raises(DefinitionError, match=says):
+        shape_of(annotation)
+    with pytest.raises(NotStorable, match=says):
+        shape_of(Any).encode(value)
 
 
 def test_a_join_of_which_nothing_failed_says_why_it_failed_all_the_same() -> None:

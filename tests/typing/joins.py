@@ -165,7 +165,8 @@ async def dynamic(skus: list[str]) -> int:
         assert_type(failed.error, StepFailed)
         assert_type(failed.attempts, int)
         print(failed.item)
-    print(done.not_started)
+    print(done.not_started, done.lost)
+    assert_type(done.counts.not_started, int)
     assert_type(await done.redrive(), Partial[Price])
     assert_type((await each(parcel, pages, limit=2)).ok, tuple[str, ...])
     assert_type(await each(stock, skus, limit=2).reduce(add, 0), int)
@@ -200,6 +201,7 @@ async def nesting(sku: str) -> str:
     try:
         label = await parcel(sku)
         assert_type(label, str)
+        assert_type(await parcel.using(detached=True)(sku), str)
     except Compensated as gone:
         assert_type(gone.run_id, str)
         return str(gone.cause)

@@ -95,6 +95,7 @@ async def dynamic(skus: list[str]) -> str:
     words: tuple[str, ...] = done.ok  # wrong: they are ints
     values: list[int] = done.values  # wrong: it is a method
     number: int = done  # wrong: it is a Partial
+    done.counts()  # wrong: it is no method
     attempts: str = done.failed[0].attempts  # wrong: attempts are counted
     await each(price, skus, limit=1).reduce(plus, 0)  # wrong: the values are ints
     await each(price, skus, limit=1).reduce(add, 0)  # wrong: the values are ints
@@ -123,4 +124,6 @@ async def gathering(sku: str) -> str:
 async def nesting(sku: str) -> str:
     await parcel(1)  # wrong: the sku is a str
     label: int = await parcel(sku)  # wrong: it returns a str
+    await parcel.using(detached=False)(sku)  # wrong: a run of its own, or the call itself
+    await parcel.using(detached=True)(1)  # wrong: the sku is a str
     return str(label)

@@ -12,7 +12,7 @@ from amends.errors import NotStorable
 from amends.model import canonical, foreign
 from amends.model.culprit import Where, changed, misfit, unwritable
 from amends.model.same import same
-from amends.model.traits import traits_of
+from amends.model.traits import instead_of, traits_of
 
 MAX_SIZE = 1 << 20
 """Bytes of JSON that one value may take."""
@@ -77,7 +77,7 @@ class Shape:
 
     def _refused(self, value: Any, error: Exception | None) -> NotStorable:
         what, path = unwritable(value, MAX_DEPTH) or self._changed(value, error)
-        return NotStorable(what, path=path, cure=_cure(what, self._plain))
+        return NotStorable(what, path=path, cure=instead_of(type(value)) or _cure(what, self._plain))
 
     def _changed(self, value: Any, error: Exception | None) -> tuple[str, Where]:
         """What becomes of a value that JSON can hold, when it is read back."""

@@ -61,6 +61,8 @@ class Counts(NamedTuple):
 class Partial(Generic[R_co]):
     """What came of the items of a fan-out, in the order in which they were read. `done` says how many succeeded."""
 
+    _keep_instead = "Return what you need of it: `.ok`, `.done`, or texts made of `.failed`."
+
     def __init__(self, fan: Fan, chunks: Chunks) -> None:
         self.done = chunks.done
         self._fan = fan

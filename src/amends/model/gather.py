@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from amends.errors import DefinitionError, QuorumImpossible, TooFewInTime
 from amends.model import retry
@@ -32,6 +32,8 @@ class Gathered(Generic[R_co]):
     `answers` holds the values of those that answered, `failed` the errors of those that failed; `late` names those that had
     not answered when it was decided.
     """
+
+    _keep_instead: ClassVar[str] = "Return what you need of it: `dict(got.answers)`, `.late`, or texts made of `.failed`."
 
     answers: Mapping[str, R_co]
     failed: Mapping[str, Exception]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from amends.errors import BranchesFailed, DefinitionError, NotStorable
 from amends.model import canonical
@@ -50,6 +50,8 @@ class Joined(Generic[T_co]):
     `ends` has an entry for each branch, in the order in which they were given: `Ok`, `Failed`, or None for a branch that
     had not ended when the join was decided. `arrival` holds the indexes of those that ended, in the order in which they did.
     """
+
+    _keep_instead: ClassVar[str] = "Return what you need of it: `.ok`, `.lost`, or texts made of `.failed`."
 
     ends: tuple[Ok[T_co] | Failed | None, ...]
     arrival: tuple[int, ...]
@@ -238,7 +240,7 @@ def _written(key: Any) -> bytes:
     try:
         return canonical.encode_any(key)
     except (TypeError, NotStorable) as error:
-        raise DefinitionError(f"vote(key=...) gave {key!r}, which cannot be compared: {error}. Give plain data.") from error
+        raise DefinitionError(f"a vote cannot compare {key!r}: {error}. Let key= give plain data of it.") from error
 
 
 @dataclass(frozen=True, slots=True)

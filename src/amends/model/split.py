@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from amends.errors import (
     AllFailed,
@@ -40,6 +40,8 @@ class Agreement(Generic[T_co]):
     `value` is the first of the equal values in the order of the branches; `support` says how many branches agree on it;
     `dissent` holds the values of those that do not; `votes` is all that came.
     """
+
+    _keep_instead: ClassVar[str] = "Return what you need of it: `.value`, `.support`, or `.dissent`."
 
     value: T_co
     support: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 import msgspec
 from msgspec import inspect as types
@@ -62,6 +62,8 @@ def traits_of(annotation: Any) -> Traits:
     Raises:
         DefinitionError: its values cannot be told apart when they are read back, or have no form in JSON.
     """
+    if cure := instead_of(get_origin(annotation) or annotation):
+        raise DefinitionError(f"values of {annotation!r} are not kept: they may hold exceptions. {cure}")
     try:
         msgspec.json.Decoder(annotation)
         info = types.type_info(annotation)
@@ -79,6 +81,12 @@ def traits_of(annotation: Any) -> Traits:
         unsorted=any(_is_unsorted(each) for each in within),
         floats=any(isinstance(each, types.FloatType) for each in within),
     )
+
+
+def instead_of(kind: Any) -> str:
+    """What to keep instead of a value of ours that is for the saga body only."""
+    cure: str = getattr(kind, "_keep_instead", "")
+    return cure
 
 
 def _atoms(info: types.Type) -> frozenset[type]:
