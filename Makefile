@@ -42,9 +42,10 @@ bench-peers: .venv/dev ## the same beside other engines, which it installs: half
 mutants: .venv/dev ## take each decided rule out of the code, and see that a test notices
 	@$(BIN)/python -m tests.mutants
 
-soak: .venv/dev ## the long proofs: storms of kills and zombies, power cuts, failing disks, flipped bits
+soak: .venv/dev ## the long proofs: storms of kills and zombies, power cuts, failing disks, flipped bits, a million items
 	@$(BIN)/python -m tests.storms
 	@$(BIN)/python -m tests.disks
+	@$(BIN)/python -m tests.fans
 
 clean: ## remove what was made here
 	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from amends.model.effect import TRANSITIONS, Effect, Moves, Phase, Retreat
 from amends.model.records import (
+    NULL,
     ChildClosed,
     ChildDone,
     ChildStuck,
@@ -107,9 +108,13 @@ class Child(Effect):
             self.phase = Phase.UNWINDING
         else:
             self.phase, self.result = Phase.DONE, fact.result
-            if self.shown is not self.args:
-                self.args = self.shown  # a million items are not kept in memory for what may never be undone by hand
         return iter(())
+
+    def forget(self) -> None:
+        """Its owner has heard how it ended: the items of a chunk, and what came of them, are kept in its own journal only."""
+        if self.shown is not self.args:
+            self.args = self.shown = b"null"
+            self.result = NULL
 
     def _closed(self, fact: ChildClosed) -> Iterator[Decision]:
         self.stuck, self._left, self.error = (), fact.kept, fact.cause

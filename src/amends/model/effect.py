@@ -183,6 +183,9 @@ class Effect:
         else:
             self._keep("no undo is declared")
 
+    def forget(self) -> None:
+        """What came of it was told: a step's result is kept for its undo."""
+
     def _moves(self) -> Moves:
         return TRANSITIONS
 

@@ -298,7 +298,9 @@ class Machine:
             assert effect.result is not None
             if effect.written:
                 return Ok(effect.result)
-            return Ok(effect.step.signature.result.decode(effect.result))
+            end = Ok(effect.step.signature.result.decode(effect.result))
+            effect.forget()
+            return end
         error = effect.error or Failure("Unknown", "")
         if isinstance(effect, Child):
             return Failed(Compensated(effect.run_id, error, effect.kept()))
