@@ -40,6 +40,9 @@ def fresh() -> None:
     log.clear()
     broken.clear()
     meeting.clear()
+    waiting.clear()
+    asked_to_stop.clear()
+    globals()["may_go_on"] = asyncio.Event()
     flying[:] = [0, 0]
 
 
@@ -72,6 +75,29 @@ async def unbook(name: str | None) -> None:
         log.append(f"undo {what}")
 
 
+waiting: list[str] = []
+asked_to_stop: list[str] = []
+may_go_on = asyncio.Event()
+
+
+@step(retry=Retry(attempts=1, first=0.0))
+async def book_late(name: str) -> str:
+    """Take effect only when it may, and hear of no cancellation."""
+    waiting.append(name)
+    while not may_go_on.is_set():
+        try:
+            await may_go_on.wait()
+        except asyncio.CancelledError:
+            asked_to_stop.append(name)
+    return await book.function(name)  # type: ignore[no-any-return]
+
+
+@book_late.undo(retry=Retry(attempts=1, first=0.0))
+async def unbook_late(name: str | None) -> None:
+    """Undo by key."""
+    await unbook(name)
+
+
 @saga
 async def trip(name: str) -> str:
     return await book(f"{name}1") + await book(f"{name}2")
@@ -92,6 +118,11 @@ async def tour() -> list[str]:
     before = await book("before")
     both = await all_of(trip("a"), deep("b"))
     return [before, *both, await book("after")]
+
+
+@saga
+async def tour_of_one() -> str:
+    return await trip("a")
 
 
 @saga
@@ -177,7 +208,7 @@ async def many_trips(names: list[str]) -> list[str]:
 
 
 SAGAS = [trip, waiting_trip, deep, tour, tour_with_a_detour, fastest, patient_tour]
-SAGAS += [two_bookings, losers_go_on, maze, meets, sends_to_meet, sends_off, many, many_trips]
+SAGAS += [tour_of_one, two_bookings, losers_go_on, maze, meets, sends_to_meet, sends_off, many, many_trips]
 
 
 class Cut(MemoryStore):

@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 JOINS_TESTS = ("tests/model/test_joins.py",)
 NESTED_TESTS = ("tests/engine/test_nested_runs.py",)
 PURE_NESTED = ("tests/model/test_nested.py",)
+HARD = ("tests/engine/test_hard_cases.py",)
 TROUBLE = ("tests/engine/test_nested_trouble.py",)
 EACH_TESTS = ("tests/engine/test_each.py",)
 
@@ -301,5 +302,29 @@ NESTED = [
         "        if letter.pos != RUN:\n            self._move",
         "        if letter.pos == RUN:\n            self._recovered(fact)\n        else:\n            self._move",
         ("tests/engine/test_stalled_twice.py",),
+    ),
+    Mutant(
+        "a nested run that is parked for its code does not say so to an owner that takes it back",
+        "Nested sagas: an owner that takes a nested run back knows what that waits for",
+        "engine/recovery.py",
+        "_released(row), seen_mail=seen, posts=told)",
+        "_released(row), seen_mail=seen)",
+        HARD,
+    ),
+    Mutant(
+        "a detached run belongs to the one that started it",
+        "Nested sagas: detached=True starts one that the parent does not own",
+        "engine/family.py",
+        "parent=row.id if each.owned else None,",
+        "parent=row.id,",
+        NESTED_TESTS,
+    ),
+    Mutant(
+        "a rollback does not tell of detached runs",
+        "Nested sagas: a rollback names every effect that stays",
+        "model/child.py",
+        '        self._keep(f"started on its own: run {self.run_id} goes its own way")\n',
+        "        self.phase = Phase.UNDONE\n",
+        PURE_NESTED,
     ),
 ]
