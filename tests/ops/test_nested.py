@@ -123,7 +123,7 @@ def test_a_dead_letter_of_a_nested_run_says_where_it_belongs_and_the_root_leads_
     assert "      run  stuck//1\nnested in  stuck\n" in shown and "so does run stuck\n" in shown
     assert json.loads(call("dlq", "list", "--json").stdout)[0]["root"] == "stuck"
     why = call("why", "stuck").stdout
-    assert "In run stuck//1 nested in it: The undo of step 'book'" in why and "  amends dlq retry 'stuck//1#1'\n" in why
+    assert "In run stuck//1, nested in it: The undo of step 'book'" in why and "  amends dlq retry 'stuck//1#1'\n" in why
     call("dlq", "resolve", "stuck//1#1", "--note", "by hand", "--by", "ann")
     begin("stuck", code=10)
     assert "nested in" not in call("dlq", "list", "--all").stdout.partition("RuntimeError")[0]

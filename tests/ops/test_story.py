@@ -290,8 +290,16 @@ def test_why_of_a_parent_leads_to_the_letter_of_the_nested_run() -> None:
     assert "about one thing. It is rolled back, because: all_of 3 at 2 failed: 5 ask: shop.Declined: no money; 6 trip: " in (
         found.text
     )
-    assert "In run o-1//8 nested in it: The undo of step 'charge'" in found.text
+    assert "In run o-1//8, nested in it: The undo of step 'charge'" in found.text
     assert found.commands[:2] == ("amends dlq show 'o-1//8#1'", "amends dlq retry 'o-1//8#1'")
+
+
+def test_why_says_once_what_many_nested_runs_need_a_person_for() -> None:
+    stuck = [msgspec.structs.replace(letter("undo_failed", "retry"), run_id=f"o-1//{number}") for number in range(1, 6)]
+    found = why(drawings.TURNED, *stuck, state="needs_attention")
+    assert "about 5 things" in found.text and found.text.count("does not succeed") == 1
+    assert "In runs o-1//1, o-1//2, o-1//3 and 2 more, nested in it: The undo" in found.text
+    assert found.commands[-1] == "amends dlq list" and len(found.commands) == 7
 
 
 def test_why_of_a_nested_run_names_the_run_that_it_is_nested_in() -> None:

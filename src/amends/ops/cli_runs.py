@@ -109,7 +109,9 @@ async def why(run_id: str, store: str, as_json: bool) -> None:
         letters += [letter for name in nested[:MOST_LETTERS] if not (letter := await engine.dlq.show(name)).acted]
         mail: list[Fact] = [decode_fact(each.body) for each in await engine._store.mail(run_id)]
         root = await root_of(engine, row)
-    found = explain(Look(row, told, letters, mail, gone(row.owner), time.time(), root))
+    found = explain(
+        Look(row, told, letters, mail, gone(row.owner), time.time(), root, more=max(0, len(nested) - MOST_LETTERS))
+    )
     if as_json:
         ids = [letter.id for letter in letters]
         screen.show_json({"id": run_id, "state": row.state, "why": found.text, "commands": found.commands, "letters": ids})

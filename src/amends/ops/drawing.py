@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MOST_ARGS = 160
 """Characters of a value that are shown without -v."""
 
+FEW_LETTERS = 5
+"""Letters of one nested run that are named, unless all is to be shown."""
+
 FEW_TRIES = 6
 """Of more tries than this, only the first and the last are shown without -v."""
 
@@ -66,6 +69,7 @@ class Drawing:
         self._story = story
         self._now = now - story.start
         self._verbose = verbose
+        self._whole = whole
         self._rows = list(rows(Growth(nested, whole).tree(row.id, story)))
         nodes = [(row, row.node.line) for row in self._rows if row.node.line is not None]
         steps = [(row, line) for row, line in nodes if line.pos is not None]
@@ -120,8 +124,11 @@ class Drawing:
         if line.kind == "message":
             return Text(f"message {line.what} {plain(line.detail)}, {line.outcome}")
         if line.kind == "rollback":
-            several = len(culprits(tale.story)) > 1
-            return Text.assemble(("<< ", "yellow"), (line.what, "yellow"), f": {headline(tale.story)}" if several else detail)
+            if len(culprits(tale.story)) > 1:
+                detail = f": {headline(tale.story)}"
+            elif tale.story.why == "owner" and tale.run != self._row.id:
+                detail = detail.partition(" takes it back: ")[0] + " takes it back"  # why is told there
+            return Text.assemble(("<< ", "yellow"), (line.what, "yellow"), detail)
         if line.kind == "letter":
             return Text.assemble((f"!! letter {tale.run}#{line.letter} ", "bold red"), f"({line.what}){detail}")
         if line.kind == "end":
@@ -133,8 +140,10 @@ class Drawing:
             self._value("", line.args, lead)
         if line.run:
             self._said(lead, f"run {line.run}")
-        for letter in line.stuck:
+        for letter in line.stuck if self._whole else line.stuck[:FEW_LETTERS]:
             self._page.hang(lead, Text(f"!! letter {letter}", "bold red"), lead)
+        if not self._whole and len(line.stuck) > FEW_LETTERS:
+            self._page.hang(lead, Text(f"!! {len(line.stuck) - FEW_LETTERS} more letters", "bold red"), lead)
         if line.fan is not None:
             for said in figures.of(line.fan, self._now):
                 self._said(lead, said)

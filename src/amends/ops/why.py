@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from amends.ops.story import Story
     from amends.stores.port import Letter, Run
 
+FEW_LETTERS = 3
+"""Letters whose commands are written out, and runs that are named for one reason."""
+
 CLOSING = {
     "completed": "completed",
     "compensated": "was rolled back",
@@ -40,8 +43,8 @@ class Why:
 class Look:
     """All that is known about a run at one moment.
 
-    `letters` are its own and those of runs nested in it; `mail` is posted and not yet taken up; `gone`: its driver has
-    died; `root` is the run that it is nested in, at any depth, or its own id.
+    `letters` are its own and those of runs nested in it, of which there are `more`; `mail` is posted and not yet taken up;
+    `gone`: its driver has died; `root` is the run that it is nested in, at any depth, or its own id.
     """
 
     run: Run
@@ -51,6 +54,7 @@ class Look:
     gone: bool
     now: float
     root: str
+    more: int = 0
 
     @property
     def driven(self) -> bool:
@@ -67,9 +71,10 @@ def explain(look: Look) -> Why:
     said, commands = [f"Run {look.run.id} of saga {look.run.saga}{_within(look)} {_stands(look)}."], list[str]()
     if look.story.cause is not None:
         said.append(f"It is rolled back, because: {sentence(because(look.story))}")
-    for letter in look.letters:
-        said.append((f"In run {letter.run_id} nested in it: " if letter.run_id != look.run.id else "") + _letter(letter))
-        commands.extend(acts(letter))
+    said += _letters(look)
+    commands += [command for letter in look.letters[:FEW_LETTERS] for command in acts(letter)]
+    if len(look.letters) + look.more > FEW_LETTERS:
+        commands.append("amends dlq list")
     if not look.letters or look.run.state != "needs_attention":
         waits, more = waits_for(look.story, look.run, look.now)
         said.append(waits or _idle(look))
@@ -99,7 +104,8 @@ def _held(look: Look) -> str:
 def _idle(look: Look) -> str:
     if not look.story.turns:
         return "It has not begun: no worker has taken it up yet."
-    return "A person has acted; it goes on when a worker takes it up." if look.story.letters and not look.mail else ""
+    waited = look.story.letters or any(line.stuck for line in look.story.steps.values())
+    return "A person has acted; it goes on when a worker takes it up." if waited and not look.mail else ""
 
 
 def _closed(look: Look) -> str:
@@ -119,12 +125,26 @@ def _closed(look: Look) -> str:
 def _stands(look: Look) -> str:
     if look.run.state != "needs_attention":
         return "is rolling back" if look.run.state == "compensating" else "is running"
-    count = len(look.letters)
+    count = len(look.letters) + look.more
     return (
         f"waits for a person, about {'one thing' if count == 1 else f'{count} things'}"
         if count
         else "was waiting for a person"
     )
+
+
+def _letters(look: Look) -> list[str]:
+    """What each letter is about; of nested runs that need a person for the same, it is said once."""
+    about: dict[str, list[str]] = {}
+    for letter in look.letters:
+        about.setdefault(_letter(letter), []).append(letter.run_id)
+    said: list[str] = []
+    for text, runs in about.items():
+        nested = [run for run in runs if run != look.run.id]
+        others = f" and {len(nested) - FEW_LETTERS} more" if len(nested) > FEW_LETTERS else ""
+        where = f"In run{'s' * (len(nested) > 1)} {', '.join(nested[:FEW_LETTERS])}{others}, nested in it: " if nested else ""
+        said.append(where + text)
+    return said
 
 
 def _letter(letter: Letter) -> str:
