@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pygal
-from pygal.style import CleanStyle
+from pygal.style import Style
 
 from benchmarks.forms import LEVELS
 from benchmarks.tables import Found, measured
@@ -19,20 +19,42 @@ from benchmarks.tables import Found, measured
 LEFT_OUT = {"temporal-local", "prefect-kept", "langgraph-sync"}
 """Ways of being durable whose lines run beside another's of the same engine."""
 
+STYLE = Style(
+    background="white",
+    plot_background="white",
+    font_family="sans-serif",
+    legend_font_size=12,
+    colors=(
+        "#c1121f",
+        "#888888",
+        "#444444",
+        "#0077b6",
+        "#48cae4",
+        "#2a9d8f",
+        "#8338ec",
+        "#e9a800",
+        "#6d4c41",
+        "#ff7096",
+        "#000000",
+    ),
+)
+
 
 def picture(results: dict[str, Any]) -> bytes:
     """A line for each engine, and one for what the disk allows; both axes are logarithmic."""
     found = Found(results["pieces"])
     chart = pygal.Line(
         logarithmic=True,
-        style=CleanStyle,
+        style=STYLE,
         js=(),
-        width=900,
-        height=520,
+        width=1000,
+        height=560,
         title="Durable steps a second (W1), and what the disk allows",
         x_title="runs at once",
-        legend_at_bottom=True,
-        legend_at_bottom_columns=3,
+        y_title="steps a second",
+        y_labels=[10**power for power in range(7)],
+        range=(1, 10**6),
+        truncate_legend=-1,
         dots_size=4,
         value_formatter=lambda value: f"{value:,.0f}",
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -72,7 +73,7 @@ class Rounds:
         began = time.monotonic()
         try:
             self._piece(key, order, number, venv)
-        except (subprocess.SubprocessError, ValueError) as error:
+        except ValueError as error:
             self.failed[key] = str(error)
         self._spent[key] = self._spent.get(key, 0.0) + time.monotonic() - began
         print(f"{number + 1}/{self.form.rounds} {key}: {self._last(key)}", file=sys.stderr, flush=True)
@@ -82,12 +83,10 @@ class Rounds:
         load = os.getloadavg()[0]
         with _folder() as folder:
             command = [str(venvs.python(venv)), "-m", "benchmarks.piece", json.dumps({**order, "folder": str(folder)})]
-            done = subprocess.run(
-                command, cwd=venvs.ROOT, env=_environment(), capture_output=True, text=True, timeout=PATIENCE
-            )
-        if done.returncode:
-            raise ValueError(done.stderr.strip().rpartition("\n")[2] or f"it ended with {done.returncode}")
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+            out, err, code = _run(command)
+        if code:
+            raise ValueError(err.strip().rpartition("\n")[2] or f"it ended with {code}")
+        found: dict[str, Any] = json.loads(out.splitlines()[-1])
         self.pieces.setdefault(key, []).append({"round": number, "load": load, **found})
         return found
 
@@ -96,6 +95,21 @@ class Rounds:
             return self.failed[key]
         numbers = self.pieces[key][-1].items()
         return ", ".join(f"{name} {value:.4g}" for name, value in numbers if name not in ("round", "load", "import_ms"))
+
+
+def _run(command: list[str]) -> tuple[str, str, int]:
+    """What a command prints, on both channels, and how it ends; past its time it is ended, with all that it started."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=venvs.ROOT, env=_environment(), stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as started:
+        try:
+            return *started.communicate(timeout=PATIENCE), started.returncode
+        except subprocess.TimeoutExpired:
+            return "", f"it took more than {PATIENCE:.0f} seconds", 1
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -75,6 +75,8 @@ async def opened(order: Order) -> AsyncIterator[Peer]:
         assert _control(order, "create-queue", "default"), "no queue can be made"
     workers = [AsyncAbsurd(order.address) for _ in range(min(WORKERS, order.at_once))]
     clients = [AsyncAbsurd(order.address) for _ in workers]
+    for client in clients:
+        await client.list_queues()  # it connects now: many first calls together would open a connection each
     working = []
     for number, worker in enumerate(workers):
         worker.register_task("many")(many)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
+import aiohttp
 import restate
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -47,8 +47,8 @@ def decline() -> str:
 
 
 class Peer:
-    def __init__(self, ingress: httpx.AsyncClient) -> None:
-        self._ingress = ingress
+    def __init__(self, ingress: aiohttp.ClientSession, url: str) -> None:
+        self._ingress, self._url = ingress, url
 
     async def many(self, run: str, steps: int) -> None:
         await self._call("many", run, steps)
@@ -57,8 +57,10 @@ class Peer:
         await self._call("undone", run, work.STEPS)
 
     async def _call(self, name: str, run: str, argument: Any) -> None:
-        answer = await self._ingress.post(f"/bench/{name}", json=argument, headers={"idempotency-key": run})
-        answer.raise_for_status()
+        call = self._ingress.post(f"{self._url}/bench/{name}", json=argument, headers={"idempotency-key": run})
+        async with call as answer:
+            answer.raise_for_status()
+            await answer.read()
 
 
 @asynccontextmanager
@@ -70,19 +72,18 @@ async def opened(order: Order) -> AsyncIterator[Peer]:
     config.loglevel = "ERROR"
     ended = asyncio.Event()
     serving = asyncio.create_task(serve(restate.app([service]), config, shutdown_trigger=ended.wait))
-    limits = httpx.Limits(max_connections=order.at_once)
-    async with httpx.AsyncClient(timeout=None, limits=limits) as client:
-        await _register(client, admin, f"http://{config.bind[0]}")
-    async with httpx.AsyncClient(base_url=calls, timeout=None, limits=limits) as ingress:
-        yield Peer(ingress)
+    patience = aiohttp.ClientTimeout(total=None)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=patience) as session:
+        await _register(session, admin, f"http://{config.bind[0]}")
+        yield Peer(session, calls)
     ended.set()
     await serving
 
 
-async def _register(client: httpx.AsyncClient, admin: str, service_url: str) -> None:
+async def _register(session: aiohttp.ClientSession, admin: str, service_url: str) -> None:
     for _ in range(100):
-        answer = await client.post(f"{admin}/deployments", json={"uri": service_url, "force": True})
-        if answer.is_success:
-            return
+        async with session.post(f"{admin}/deployments", json={"uri": service_url, "force": True}) as answer:
+            if answer.ok:
+                return
         await asyncio.sleep(0.1)
     answer.raise_for_status()
