@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +21,33 @@ from benchmarks.rounds import Rounds
 def main() -> None:
     """Set up, measure, keep, show."""
     asked = _arguments()
-    absent: dict[str, str] = {}
-    peers: list[Entry] = []
-    if asked.peers:
-        absent = _absent(PEERS)
-        peers = [*HANDWRITTEN, *(entry for entry in PEERS if entry.name not in absent)]
-    rounds = Rounds(FORMS[asked.form], peers)
-    rounds.measure()
-    results: dict[str, Any] = {
-        "when": time.strftime("%-d %B %Y", time.gmtime()),
-        "form": asked.form,
-        "rounds": FORMS[asked.form].rounds,
-        "machine": machine.described(),
-        "versions": {entry.name: machine.version(entry) for entry in PEERS},
-        "failed": {**absent, **rounds.failed},
-        "pieces": rounds.pieces,
-    }
-    asked.results.parent.mkdir(parents=True, exist_ok=True)
-    asked.results.write_text(json.dumps(results, indent=1) + "\n")
+    if not asked.again:
+        for results in _measured(asked):
+            asked.results.parent.mkdir(parents=True, exist_ok=True)
+            asked.results.write_text(json.dumps(results, indent=1) + "\n")
+    results = json.loads(asked.results.read_text())
     for make in (tables.speed, tables.cost, tables.limits, tables.own, tables.aims, tables.absent):
         print(make(results), end="\n\n")
     if asked.page is not None:
         _publish(results, asked.results, asked.page)
+
+
+def _measured(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The results so far, after each round."""
+    form = FORMS[asked.form]
+    absent = _absent(PEERS) if asked.peers else {}
+    peers = [*HANDWRITTEN, *(entry for entry in PEERS if entry.name not in absent)] if asked.peers else []
+    rounds = Rounds(form, peers)
+    for number in rounds.measure():
+        yield {
+            "when": time.strftime("%-d %B %Y", time.gmtime()),
+            "form": form.name,
+            "rounds": number + 1,
+            "machine": machine.described(),
+            "versions": {entry.name: machine.version(entry) for entry in PEERS},
+            "failed": {**absent, **rounds.failed},
+            "pieces": rounds.pieces,
+        }
 
 
 def _arguments() -> argparse.Namespace:
@@ -49,6 +55,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--form", choices=FORMS, default="short", help="how much is measured")
     parser.add_argument("--peers", action="store_true", help="measure other engines too; they are installed below .bench")
     parser.add_argument("--results", type=Path, default=venvs.ROOT / ".bench" / "results.json", help="where the figures go")
+    parser.add_argument("--again", action="store_true", help="measure nothing: show the results that are there")
     parser.add_argument("--page", type=Path, help="make this page of the results, and a picture beside it")
     return parser.parse_args()
 

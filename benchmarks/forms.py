@@ -28,7 +28,7 @@ class Form:
         long: steps of the long run.
         items: of the fan-out.
         parked: runs that sleep.
-        killed: runs that are in the middle when their worker is killed.
+        killed: runs that are in the middle when their worker is killed; and runs that have a join.
     """
 
     name: str
@@ -73,6 +73,7 @@ def own_cells(form: Form) -> Iterator[Cell]:
     yield "W3", {"module": "benchmarks.ours.fanout", "at_once": shared, "steps": form.items}
     yield "W5", {"module": "benchmarks.ours.waiting", "steps": form.parked}
     yield "R", {"module": "benchmarks.ours.recovery", "steps": form.killed}
+    yield "join", {"module": "benchmarks.ours.joins", "at_once": shared, "steps": form.killed}
     yield "turn", {"module": "benchmarks.ours.machine", "steps": 5000}
     yield "explorer", {"module": "benchmarks.ours.explorer", "at_once": 1}
 

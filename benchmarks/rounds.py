@@ -36,14 +36,15 @@ class Rounds:
         self._spent: dict[str, float] = {}
         self._peers = list(peers)
 
-    def measure(self) -> None:
-        """All rounds."""
+    def measure(self) -> Iterator[int]:
+        """All rounds; yields after each, so that what is there can be kept."""
         size = int(self._piece("amends/rows", {"module": "benchmarks.ours.rows", "steps": 20}, 0)["size"])
         for number in range(self.form.rounds):
             self._cells("limit", limit_cells(self.form, size), number)
             self._cells("amends", [*engine_cells(self.form, OURS), *own_cells(self.form)], number)
             for entry in self._peers:
                 self._peer(entry, number)
+            yield number
 
     def _peer(self, entry: Entry, number: int) -> None:
         """An engine's cells of one round, with its server, if it has one, running for just so long."""

@@ -137,6 +137,10 @@ def own(results: dict[str, Any]) -> str:
         ("W5: runs woken and finished a second", found.of("amends/W5", "wake_rate")),
         ("W5: one more run when all sleep, beside the same in an empty store", _one_more(found)),
         ("R: turns a second while runs are recovered and finished", found.of("amends/R", "turn_rate")),
+        (
+            "a join of three steps, time beside the three in sequence",
+            found.ratio(*["amends/join"] * 2, "joined", "in_sequence"),
+        ),
         ("S: steps a second of `def` steps, in threads", found.of(f"amends/S@{shared}")),
         *((label, found.of(key)) for label, key in payloads),
         ("bytes of a step's rows in the journal", _journaled(found)),
