@@ -126,6 +126,13 @@ async def tour_of_one() -> str:
 
 
 @saga
+async def tour_and_wait() -> str:
+    found = await trip("a")
+    await book("before")
+    return found + await receive(str)
+
+
+@saga
 async def tour_with_a_detour() -> list[str]:
     try:
         await trip("x")
@@ -208,7 +215,7 @@ async def many_trips(names: list[str]) -> list[str]:
 
 
 SAGAS = [trip, waiting_trip, deep, tour, tour_with_a_detour, fastest, patient_tour]
-SAGAS += [tour_of_one, two_bookings, losers_go_on, maze, meets, sends_to_meet, sends_off, many, many_trips]
+SAGAS += [tour_of_one, tour_and_wait, two_bookings, losers_go_on, maze, meets, sends_to_meet, sends_off, many, many_trips]
 
 
 class Cut(MemoryStore):

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from amends.engine import recovery, runner
 from amends.errors import StoreError
-from amends.stores.memory import MemoryStore
+from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import Change
 from tests.engine import family
 
@@ -166,3 +167,64 @@ def test_mail_to_a_run_that_is_parked_for_its_code_waits_without_a_stir(monkeypa
             assert await handle.result() == "a1!"
 
     run(main)
+
+
+class Reading(MemoryStore):
+    """Takes note of whose journals are read."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        super().__init__(shelf)
+        self.read: list[str] = []
+
+    async def journal(self, run_id: str) -> Any:
+        """See `Store.journal`."""
+        self.read.append(run_id)
+        return await super().journal(run_id)
+
+
+def test_a_held_run_of_a_dead_worker_is_put_down_as_it_is() -> None:
+    async def main() -> None:
+        shelf = Shelf()
+        store = family.Cut(shelf, 1000)
+        opened = family.engine(store)
+        await opened.__aenter__()
+        await opened.start(family.tour_and_wait(), id="x")
+        await until(lambda: shelf.runs.get("x//1") is not None and shelf.runs["x//1"].state == "held")
+        await until(lambda: "before" in family.log and shelf.runs["x//1"].owner is None)
+        shelf.runs["x//1"] = msgspec.structs.replace(shelf.runs["x//1"], owner=shelf.runs["x"].owner or opened._crew.worker)
+        await family.kill(opened, store)
+        after = Reading(shelf)
+        async with family.engine(after) as other:
+            await until(lambda: shelf.runs["x//1"].owner is None)
+            await other.tell("x", "!")
+            assert await other.get("x").result() == "a1a2!" and shelf.runs["x//1"].state == "completed"
+            assert "x//1" not in after.read
+
+    run(main)
+
+
+def test_a_held_run_whose_code_has_changed_is_no_trouble_until_it_is_asked_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def other(name: str) -> str:
+        return await family.book("other")
+
+    async def main(goes_back: bool) -> None:
+        family.fresh()
+        store = MemoryStore()
+        async with family.engine(store) as engine:
+            handle = await engine.start(family.tour_and_wait(), id="x")
+            await until(lambda: "before" in family.log and store.shelf.runs["x//1"].owner is None)
+            with monkeypatch.context() as patch:
+                patch.setattr(family.trip, "function", other)
+                await engine.tell("x//1", "who reads this?")
+                epoch = store.shelf.runs["x//1"].epoch
+                await until(lambda: store.shelf.runs["x//1"].epoch > epoch and store.shelf.runs["x//1"].owner is None)
+                assert await engine.get("x//1").status() == "held" and not await engine.dlq.list()
+                if goes_back:
+                    await engine.cancel("x", by="ann")
+                    assert (await handle.outcome()).letters == ("x//1#1",)
+                else:
+                    await engine.tell("x", "!")
+                    assert await handle.result() == "a1a2!"
+
+    run(lambda: main(goes_back=False))
+    run(lambda: main(goes_back=True))

@@ -133,8 +133,11 @@ class Recovery:
         if crew.pausing or ((driver := crew.runners.get(row.id)) is not None and driver.row.epoch >= row.epoch):
             return
         try:
-            turns = await crew.store.journal(row.id)
             mail = await crew.store.mail(row.id)
+            if row.state == "held" and not mail:
+                await crew.store.commit(_put_down(row))
+                return
+            turns = await crew.store.journal(row.id)
         except JournalDamaged as damaged:
             await self._quarantine(row, damaged)
             return
@@ -174,8 +177,11 @@ class Recovery:
         waiting = [letter.letter for letter in letters if letter.pos == RUN and letter.letter not in answered]
         facts: list[tuple[int, Fact]] = [(letter.no, decode_fact(letter.body)) for letter in mail]
         acts = [(no, fact) for no, fact in facts if isinstance(fact, records.Retried) and fact.letter in waiting]
+        seen = max((letter.no for letter in mail), default=0)
+        if row.state == "held" and not any(isinstance(fact, records.Unwound) for _, fact in facts):
+            await self._crew.store.commit(_put_down(row, seen))  # nothing is asked of it that it could not do
+            return
         if waiting and not acts:
-            seen = max((letter.no for letter in mail), default=0)
             told = family.stuck(row, f"{row.id}#{waiting[-1]}", self._crew.now())  # its owner may not have waited yet
             await self._crew.store.commit(msgspec.structs.replace(_released(row), seen_mail=seen, posts=told))
             return
@@ -207,6 +213,11 @@ class Recovery:
         await self._crew.store.commit(msgspec.structs.replace(change, posts=posts))
         log.error("run %s is set aside: %s", row.id, error)
         self._crew.announce(row.id, Seen(change.state, change.outcome))
+
+
+def _put_down(row: Run, seen_mail: int = 0) -> Change:
+    """The change that leaves a nested run as it is: it has its value, and its owner does not ask for it back."""
+    return Change(row.id, row.epoch, None, "held", outcome=row.outcome, release=True, seen_mail=seen_mail)
 
 
 def _released(row: Run, letter: Letter | None = None) -> Change:
