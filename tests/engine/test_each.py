@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -11,7 +12,10 @@ import pytest
 from amends import DefinitionError, all_of, each, saga, within
 from amends.errors import TooManyFailures
 from amends.model import chunk
-from amends.model.records import ChildWanted
+from amends.model.branch import Branch
+from amends.model.call import Call
+from amends.model.child import Child
+from amends.model.records import NULL, ChildWanted
 from amends.stores.memory import MemoryStore, Shelf
 from tests.engine import family
 from tests.engine.family import book, cut_off, go_on, many, many_trips, to_the_end, trip
@@ -131,6 +135,23 @@ async def folded_and_caught() -> list[Any]:
     return []
 
 
+held: list[int] = []
+
+
+def look_around(total: int, name: str) -> int:
+    """Count the chunks whose items, and those whose results, are still in memory."""
+    everything = gc.get_objects()
+    asks = [each.ask for each in everything if isinstance(each, Branch) and isinstance(each.ask, Call)]
+    results = [each for each in everything if isinstance(each, Child) and each.result not in (None, NULL)]
+    held.append(max(sum(isinstance(ask.target, chunk.Chunk) for ask in asks), len(results)))
+    return total + 1
+
+
+@saga
+async def watched() -> int:
+    return await each(book, [f"n{index}" for index in range(40)], limit=2).reduce(look_around, 0)
+
+
 @saga
 async def counted(number: int, limit: int) -> list[int]:
     seen = 0
@@ -190,6 +211,7 @@ SAGAS = [
     folded_and_caught,
     leaves_early_many_at_once,
     counted,
+    watched,
     takes_its_time,
     nested,
     many_letters,
@@ -301,6 +323,13 @@ def test_however_many_items_there_are_a_fold_comes_to_its_end(limit: int) -> Non
         return [(await to_the_end(counted(number, limit)))[0].value for number in range(9)]
 
     assert asyncio.run(main()) == [[number, number] for number in range(9)]
+
+
+def test_what_was_taken_is_not_kept_in_memory() -> None:
+    held.clear()
+    gc.collect()
+    assert asyncio.run(to_the_end(watched()))[0].value == 40 and len(held) == 40
+    assert max(held[-10:]) <= max(held[:10]), "no more is in memory at the end than at the beginning"
 
 
 def test_values_come_in_order_while_the_body_does_something_else() -> None:

@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING, Any
 from amends.errors import DefinitionError
 from amends.model.call import Call
 from amends.model.child import child_id
+from amends.model.driving import Ask
 from amends.model.item import Item
-from amends.model.join import Join
+from amends.model.join import End, Join, Ok
 from amends.model.stream import NextPart
 
 if TYPE_CHECKING:
-    from amends.model.driving import Ask
     from amends.model.effect import Effect
-    from amends.model.join import Counting, End
+    from amends.model.join import Counting
     from amends.model.making import Maker
     from amends.model.stream import Stream
 
 MOST_POSITIONS = 100_000
 """How many things one saga body may await; a longer saga is split into several runs."""
+
+
+OVER: Ask[Any] = Ask()
+GONE: End = Ok(None)
+"""What is left of the ask and the end of a branch once its join has counted it: a million items are not kept in memory."""
 
 
 class Branch:
@@ -61,6 +66,11 @@ class Branch:
         self.asked: Branch | None = None
         self.begun = 0
         self.open = 0
+
+    def forget(self) -> None:
+        """Its join has counted it."""
+        if self.effect is not None:
+            self.ask, self.end = OVER, GONE
 
     @property
     def room(self) -> bool:

@@ -207,7 +207,7 @@ class Chunks:
         self._due = follower if self._follows(follower) else (place[0] + 1, 0)
         del self._waiting[place]
         if not keep:
-            self._came[place] = without_values(raw)
+            self._came[place] = without_values(raw) if read_brief(raw).lapsed else NOTHING
         return raw
 
     def leave(self) -> None:

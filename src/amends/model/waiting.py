@@ -211,6 +211,7 @@ class Waiting:
             return
         join.open -= 1
         verdict = join.count.arrive(branch.index, end)
+        branch.forget()
         if verdict is not None:
             self._settle(join, self._decide(join, verdict))
             return
