@@ -161,6 +161,22 @@ def test_a_branch_that_failed_has_not_won_though_the_join_is_made_of_it() -> Non
     assert "failed, won" in drawn(raced)
 
 
+def test_a_run_that_goes_its_own_way_is_kept_and_one_that_left_something_says_so() -> None:
+    apart = r.ChildWanted(1, "news", "o-1//1", raw({}), False)
+    kept = (r.Kept(1, "news", "started on its own"), r.Kept(2, "trip/book", "no undo is declared"))
+    said = drawn(
+        [
+            [r.Started(100.0), apart, child(2, "trip")],
+            [r.ChildDone(101.0, 2, raw("ok"), (kept[1],)), want(3, "pay")],
+            [failed(102.0, 3), r.RollbackBegan("failed", NO), r.ChildUndoWanted(2)],
+            [r.ChildClosed(103.0, 2, "partly_compensated", NO, kept[1:]), r.Ended("partly_compensated", r.NULL, kept)],
+        ]
+    )
+    assert "1 news  started, goes its own way  kept\n" in said
+    assert "2 trip  done                       undone in part at +3.0 s\n" in said
+    assert "left in the world: 2 trip/book (no undo is declared)\n" in said
+
+
 def test_no_more_of_a_value_is_shown_than_can_be_read() -> None:
     long: Turns = [[r.Started(100.0), r.Ended("completed", raw("x" * 10_000), ())]]
     assert len(drawn(long)) < 1000 and len(drawn(long, verbose=True)) > 10_000

@@ -82,7 +82,7 @@ def _ended(story: Story, record: r.Ended) -> None:
                 line.undo = "nothing to undo"
     for kept in record.kept:
         line = story.steps[kept.pos]
-        if not line.run and not line.undo.startswith("abandoned"):
+        if not line.undo.startswith(("abandoned", "undone")):
             line.undo = "kept"
     for told in story.unread:
         told.outcome = "never asked for"
