@@ -24,6 +24,7 @@
     ├── Diverged             the code no longer does what the journal says it did
     ├── IllegalFact          the machine was told something that cannot have happened
     ├── EngineClosed         the engine is not open here
+    ├── Overloaded           more waits to be written than may; nothing of this was
     ├── RuleBroken           the fault explorer found a world in which a rule is broken
     ├── Vacuous              an exploration in which what was asked for never occurred
     ├── StaleToken           a token replays a world of another version of the saga
@@ -260,6 +261,20 @@ class IllegalFact(AmendsError):
 
 class EngineClosed(AmendsError):
     """The engine is not open, or was opened in another event loop."""
+
+
+class Overloaded(AmendsError):
+    """As much waits for the store to write it as may, `limit` starts and messages; of this one nothing was written."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(limit)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.limit} starts and messages wait for the store already, as many as may; nothing of this one was written. "
+            "Ask again when some of them are through, ask for fewer at once, or set Engine(max_pending=...)."
+        )
 
 
 class RuleBroken(AmendsError, AssertionError):

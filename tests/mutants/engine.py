@@ -27,7 +27,8 @@ TURNS = [
         "Journal: the first intent is durable before the call too",
         "engine/engine.py",
         "        crew.starting.add(row.id)\n",
-        "        crew.runners[row.id] = runner\n        runner.begun(decisions, turn)\n        crew.starting.add(row.id)\n",
+        "        runner = crew.runners[row.id] = Runner(crew, row, machine, 1, first.sum if first else b'')\n"
+        "        runner.begun(decisions, turn)\n        crew.starting.add(row.id)\n",
         FIRST,
     ),
     Mutant(
@@ -283,7 +284,7 @@ OUTSIDE = [
         "an id with another input joins the run",
         "Key: an id that is used again with another input is a conflict",
         "engine/engine.py",
-        "if (there.saga, there.input) != (row.saga, row.input):",
+        "if (there.saga, there.input) != (saga.name, given):",
         "if False:",
         (f"{ENGINE}::test_another_input_under_the_same_id_is_a_conflict_with_a_diff",),
     ),

@@ -44,7 +44,7 @@ def audit(place: Place) -> Audit:
     found = Audit()
     ledger = Ledger(place.pages)
     known = _read(place, found)
-    for run in place.acknowledged.read_text().split():
+    for run in place.acknowledged.read_text().split() if place.acknowledged.exists() else ():
         found.counts["acknowledged"] += 1
         if run not in {tree.root.run for tree in known}:
             found.findings.append(Finding("lost", f"{run} was acknowledged and is not there"))

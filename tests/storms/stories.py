@@ -105,7 +105,7 @@ def _tell(story: Story, record: list[Any], counts: Counter[str]) -> None:
         case ["JoinDecided", pos, met, _, winners]:
             counts["joins"] += 1
             story.lost |= set(story.joins[pos]).difference(winners if met else ())
-        case ["Held", _]:
+        case ["Held", *_]:
             story.held = True
         case ["Ended", end, *_]:
             story.ended.append(end)

@@ -51,7 +51,7 @@ class Place:
 
     @property
     def acknowledged(self) -> Path:
-        """The ids of the runs that somebody was told are durable."""
+        """The ids of the runs that somebody was told are durable, once there are any."""
         return self.folder / "acknowledged"
 
     @property

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from amends.engine.berths import Berths
+from amends.engine.line import Line
 from amends.engine.threads import Threads
 from amends.model import chunk
 from amends.model.machine import Machine
@@ -27,6 +28,15 @@ class Seen:
     state: State
     outcome: bytes | None
     cause: BaseException | None = None
+
+
+class Limits(NamedTuple):
+    """How much one engine does at once; see `Engine`."""
+
+    max_runs: int
+    max_steps: int
+    max_pending: int
+    threads: int
 
 
 class Driver(Protocol):
@@ -69,7 +79,7 @@ class Crew:
         namespace: str,
         worker: str,
         wall: Callable[[], float],
-        limits: tuple[int, int, int],
+        limits: Limits,
         drive: bool,
     ) -> None:
         self.store = store
@@ -77,9 +87,10 @@ class Crew:
         self.namespace = namespace
         self.worker = worker
         self.loop = asyncio.get_running_loop()
-        self.max_runs, max_steps, threads = limits
-        self.berths = Berths(max_steps)
-        self.threads = Threads(threads)
+        self.max_runs = limits.max_runs
+        self.berths = Berths(limits.max_steps)
+        self.line = Line(limits.max_pending)
+        self.threads = Threads(limits.threads)
         self.runners: dict[str, Driver] = {}
         self.drive = drive
         self.starting: set[str] = set()

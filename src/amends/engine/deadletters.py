@@ -87,7 +87,8 @@ class DeadLetters:
             can = ", ".join(possible) or "nothing but restoring the file from a backup"
             raise DefinitionError(f"a letter about {letter.kind!r} cannot be {acted}; what can be done: {can}.")
         body = encode_fact(fact(letter.no))
-        await self._crew.store.post(letter.run_id, body, Act(letter.no, acted, by, note, self._crew.now()))
+        done = Act(letter.no, acted, by, note, self._crew.now())
+        await self._crew.line.write(self._crew.store.post(letter.run_id, body, done))
         self._crew.poke(letter.run_id)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 import msgspec
 
 from amends.engine import noloop
-from amends.engine.crew import Crew
+from amends.engine.crew import Crew, Limits
 from amends.engine.deadletters import DeadLetters, _me
 from amends.engine.handle import Handle
 from amends.engine.papers import outcome_of
@@ -52,6 +52,7 @@ class Engine:
             store from which the same outside world must see the same keys.
         max_runs: how many runs are driven at once; others wait in the store.
         max_steps: how many calls of steps are in flight at once.
+        max_pending: how many starts and messages may wait at once to be written; more are refused with `Overloaded`.
         threads: how many `def` steps run at once.
         lease: seconds without a sign of life after which another worker may take over a worker's runs.
         poll: seconds between looks for work that other processes left.
@@ -73,6 +74,7 @@ class Engine:
         namespace: str | None = None,
         max_runs: int = 1000,
         max_steps: int = 256,
+        max_pending: int = 10_000,
         threads: int = 32,
         lease: float = 15.0,
         poll: float = 0.2,
@@ -81,7 +83,8 @@ class Engine:
         luck: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._sagas = _by_name(sagas)
-        for name, value in {"max_runs": max_runs, "max_steps": max_steps, "threads": threads}.items():
+        self._limits = Limits(max_runs, max_steps, max_pending, threads)
+        for name, value in self._limits._asdict().items():
             if value < 1:
                 raise DefinitionError(f"Engine({name}={value!r}): must be at least 1.")
         if not (0 < lease < float("inf") and 0 < poll < float("inf")):
@@ -89,7 +92,6 @@ class Engine:
         self._store: Store = store if isinstance(store, Store) else store_at(store, durability=durability)
         self._namespace = namespace
         self._drive = drive
-        self._limits = (max_runs, max_steps, threads)
         self._lease, self._poll, self._wall, self._luck = lease, poll, wall, luck
         self._open: Crew | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -120,7 +122,7 @@ class Engine:
         self._watching.cancel()
         await asyncio.wait([self._watching])
         end = crew.loop.time() + GRACE
-        while crew.loop.time() < end and not all(runner.at_rest for runner in crew.runners.values()):
+        while crew.loop.time() < end and (crew.line or not all(runner.at_rest for runner in crew.runners.values())):
             await asyncio.sleep(0.01)
         for runner in list(crew.runners.values()):
             runner.pause()
@@ -148,6 +150,7 @@ class Engine:
             IdempotencyConflict: the id is taken, by another input.
             DefinitionError: the saga is not one of this engine's.
             NotStorable: the input would not come back from the journal as it is.
+            Overloaded: too much waits to be written already; nothing of this was.
         """
         return await (await self.start(call, id=id)).result()
 
@@ -157,23 +160,9 @@ class Engine:
         saga = self._registered(call)
         _check_id(id)
         given = saga.signature.encode(call.args, call.kwargs)
-        mine = crew.slots() > 0
-        now = crew.now()
-        row = Run(
-            id,
-            saga.name,
-            given,
-            self._luck(16),
-            now,
-            owner=crew.worker if mine else None,
-            epoch=1 if mine else 0,
-            next_at=None if mine else 0.0,  # at once, by anybody's clock
-        )
-        there = await self._begin(row) if mine else await crew.store.create(row, None)
-        if (there.saga, there.input) != (row.saga, row.input):
-            raise IdempotencyConflict(id, _conflict(there, row))
-        if not mine:
-            crew.wake.set()
+        there = await crew.line.write(self._create(crew, id, saga.name, given))
+        if (there.saga, there.input) != (saga.name, given):
+            raise IdempotencyConflict(id, _conflict(there, saga.name, given))
         return Handle(crew, id)
 
     def get(self, run_id: str) -> Handle[Any]:
@@ -205,6 +194,7 @@ class Engine:
             UnknownRun: there is no such run.
             RunClosed: it has ended.
             NotStorable: the message would not come back as it is.
+            Overloaded: too much waits to be written already; nothing of this was.
         """
         body = shape_of(type(message)).encode(message)
         await self.tell_json(run_id, message_name(type(message)), body, by=by)
@@ -228,55 +218,46 @@ class Engine:
 
     async def _post(self, run_id: str, fact: records.Fact) -> None:
         crew = self._crew
-        await crew.store.post(run_id, encode_fact(fact))
+        await crew.line.write(crew.store.post(run_id, encode_fact(fact)))
         crew.poke(run_id)
 
-    async def _begin(self, row: Run) -> Run:
-        """Write a new run together with its first turn, and drive it."""
-        crew = self._crew
+    async def _create(self, crew: Crew, run_id: str, saga: str, given: bytes) -> Run:
+        """Write a new run, to be driven here if there is room, else by whoever has some; or find the one that is there."""
+        row = Run(run_id, saga, given, self._luck(16), crew.now())
+        if crew.slots() > 0:
+            return await self._begin(crew, msgspec.structs.replace(row, owner=crew.worker, epoch=1))
+        there = await crew.store.create(msgspec.structs.replace(row, next_at=0.0), None)  # due at once, by anybody's clock
+        crew.wake.set()
+        return there
+
+    async def _begin(self, crew: Crew, row: Run) -> Run:
+        """Write a new run, with its first turn if it can be, and drive it."""
         machine = crew.machine(row)
         fact = records.Started(row.created_at)
         decisions = noloop.call(machine.receive, fact)
-        if any(isinstance(decision, records.ChildWanted) for decision in decisions):
-            machine.close()  # runs nested in it are started by the commit of a turn: its first is one like any other
-            return await self._begin_later(row)
         turn: list[Record] = [fact, *decisions]
         if machine.ended is not None:
             closed = {"state": machine.state, "outcome": outcome_of(machine), "closed_at": row.created_at}
             row = msgspec.structs.replace(row, owner=None, **closed)
-        body = encode_turn(turn)
-        first = Turn(1, body, chain(seal(row), body))
-        runner = Runner(crew, row, machine, 1, first.sum)
-        try:
-            there = await self._create(row, first)
-        except StoreError:
-            machine.close()
-            raise
-        if there.seed != row.seed:
-            machine.close()
-            return there
-        crew.runners[row.id] = runner
-        runner.begun(decisions, turn)
-        return there
-
-    async def _begin_later(self, row: Run) -> Run:
-        """Write a new run without a turn, and take it up."""
-        there = await self._create(row, None)
-        if there.seed == row.seed:
-            self._crew.adopt(there, 0.0)
-        return there
-
-    async def _create(self, row: Run, first: Turn | None) -> Run:
-        """Write a new run that this worker drives."""
-        crew = self._crew
+        first = _first(row, turn)
         crew.starting.add(row.id)
         try:
-            return await crew.store.create(row, first)
+            there = await crew.store.create(row, first)
         except StoreError:
+            machine.close()
             crew.doubt()  # the run may be there, and ours
             raise
         finally:
             crew.starting.discard(row.id)
+        if there.seed != row.seed:
+            machine.close()
+        elif first is None:
+            machine.close()
+            crew.adopt(there, 0.0)
+        else:
+            runner = crew.runners[row.id] = Runner(crew, row, machine, 1, first.sum)
+            runner.begun(decisions, turn)
+        return there
 
     async def _row(self, run_id: str) -> Run:
         row = await self._crew.store.run(run_id)
@@ -325,7 +306,15 @@ def _check_id(run_id: str) -> None:
         raise DefinitionError(f"{run_id!r} is no id for a run: {APART!r} stands in the ids of nested runs only.")
 
 
-def _conflict(there: Run, row: Run) -> str:
-    if there.saga != row.saga:
-        return f"- saga {there.saga}\n+ saga {row.saga}"
-    return keys.diff(there.input, row.input)
+def _first(row: Run, turn: list[Record]) -> Turn | None:
+    """The first turn of a run; None if it starts nested runs, which is done by the commit of a turn like any other."""
+    if any(isinstance(record, records.ChildWanted) for record in turn):
+        return None
+    body = encode_turn(turn)
+    return Turn(1, body, chain(seal(row), body))
+
+
+def _conflict(there: Run, saga: str, given: bytes) -> str:
+    if there.saga != saga:
+        return f"- saga {there.saga}\n+ saga {saga}"
+    return keys.diff(there.input, given)
