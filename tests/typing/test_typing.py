@@ -13,9 +13,11 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.test_docs import blocks, module_of
+
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
-Checker: TypeAlias = Callable[[Path], "tuple[int, set[int]]"]
+Checker: TypeAlias = Callable[..., "tuple[int, set[int]]"]
 
 
 def run(place: Path, *command: str) -> tuple[int, str]:
@@ -27,25 +29,28 @@ def run(place: Path, *command: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def mypy(file: Path) -> tuple[int, set[int]]:
-    code, said = run(file.parent, "mypy", "--strict", "--no-pretty", "--config-file", "", file.name)
-    return code, {int(line) for line in re.findall(rf"^{file.name}:(\d+): error", said, re.MULTILINE)}
+def mypy(*files: Path) -> tuple[int, set[int]]:
+    names = [file.name for file in files]
+    code, said = run(files[0].parent, "mypy", "--strict", "--no-pretty", "--config-file", "", *names)
+    return code, {int(line) for line in re.findall(r"^\w+\.py:(\d+): error", said, re.MULTILINE)}
 
 
-def pyright(file: Path) -> tuple[int, set[int]]:
-    settings = {"typeCheckingMode": "strict", "pythonVersion": "3.11", "include": [file.name]}
-    (file.parent / "pyrightconfig.json").write_text(json.dumps(settings))
-    code, said = run(file.parent, "pyright", "--outputjson", "--pythonpath", sys.executable)
+def pyright(*files: Path) -> tuple[int, set[int]]:
+    place = files[0].parent
+    settings = {"typeCheckingMode": "strict", "pythonVersion": "3.11", "include": [file.name for file in files]}
+    (place / "pyrightconfig.json").write_text(json.dumps(settings))
+    code, said = run(place, "pyright", "--outputjson", "--pythonpath", sys.executable)
     report = json.loads(said)
-    assert report["summary"]["filesAnalyzed"] == 1
+    assert report["summary"]["filesAnalyzed"] == len(files)
     errors = [each for each in report["generalDiagnostics"] if each["severity"] == "error"]
     return code, {each["range"]["start"]["line"] + 1 for each in errors}
 
 
-def ty(file: Path) -> tuple[int, set[int]]:
-    command = ("ty", "check", "--output-format", "concise", "--python", sys.prefix, "--python-version", "3.11", file.name)
-    code, said = run(file.parent, *command)
-    return code, {int(line) for line in re.findall(rf"^{file.name}:(\d+):\d+: error", said, re.MULTILINE)}
+def ty(*files: Path) -> tuple[int, set[int]]:
+    names = [file.name for file in files]
+    command = ("ty", "check", "--output-format", "concise", "--python", sys.prefix, "--python-version", "3.11", *names)
+    code, said = run(files[0].parent, *command)
+    return code, {int(line) for line in re.findall(r"^\w+\.py:(\d+):\d+: error", said, re.MULTILINE)}
 
 
 each_checker = pytest.mark.parametrize("checker", [mypy, pyright, ty])
@@ -83,11 +88,15 @@ def test_each_mistake_is_rejected(checker: Checker, name: str, tmp_path: Path) -
 
 
 @each_checker
-def test_the_readme_is_accepted(checker: Checker, tmp_path: Path) -> None:
-    page = (HERE.parent.parent / "README.md").read_text()
-    readme = tmp_path / "readme.py"
-    readme.write_text("\n\n".join(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)))
-    assert checker(readme) == (0, set())
+def test_the_examples_of_the_docs_are_accepted(checker: Checker, tmp_path: Path) -> None:
+    root = HERE.parent.parent
+    modules: list[Path] = []
+    for page in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
+        text = page.read_text()
+        if any(blocks(text, "python")):
+            modules.append(tmp_path / f"{page.stem.replace('-', '_')}.py")
+            modules[-1].write_text(module_of(text))
+    assert checker(*modules) == (0, set())
 
 
 def copied(name: str, place: Path) -> Path:

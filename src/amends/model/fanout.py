@@ -210,9 +210,9 @@ class Each(Join[Partial[R_co]]):
         return Stream(_each(fan), reading, fan.limit if early else chunk.MOST_ITEMS, keep)
 
     @overload
-    def reduce(self, fn: Callable[[A, list[R_co]], Ask[A]], initial: A) -> Folded[A]: ...
-    @overload
     def reduce(self, fn: Callable[[A, R_co], A], initial: A) -> Folded[A]: ...
+    @overload
+    def reduce(self, fn: Callable[[A, list[R_co]], Ask[A]], initial: A) -> Folded[A]: ...
     def reduce(self, fn: Callable[[A, R_co], A] | Callable[[A, list[R_co]], Ask[A]], initial: A) -> Folded[A]:
         """Fold the values in the order of the items, without holding more of them than a chunk.
 
