@@ -7,7 +7,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,14 @@ def main() -> None:
 
 def _measured(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """The results so far, after each round."""
-    form = FORMS[asked.form]
-    absent = _absent(PEERS) if asked.peers else {}
-    peers = [*HANDWRITTEN, *(entry for entry in PEERS if entry.name not in absent)] if asked.peers else []
-    rounds = Rounds(form, peers)
+    form = replace(FORMS[asked.form], rounds=asked.rounds or FORMS[asked.form].rounds)
+    wanted = (
+        []
+        if asked.peers is None
+        else [each for each in (*HANDWRITTEN, *PEERS) if each.name in asked.peers or not asked.peers]
+    )
+    absent = _absent(wanted)
+    rounds = Rounds(form, [each for each in wanted if each.name not in absent])
     for number in rounds.measure():
         yield {
             "when": time.strftime("%-d %B %Y", time.gmtime()),
@@ -53,14 +58,18 @@ def _measured(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--form", choices=FORMS, default="short", help="how much is measured")
-    parser.add_argument("--peers", action="store_true", help="measure other engines too; they are installed below .bench")
+    parser.add_argument("--rounds", type=int, help="another number of rounds")
+    names = [each.name for each in (*HANDWRITTEN, *PEERS)]
+    parser.add_argument(
+        "--peers", nargs="*", metavar="NAME", choices=names, help=f"others too, all or some of {', '.join(names)}"
+    )
     parser.add_argument("--results", type=Path, default=venvs.ROOT / ".bench" / "results.json", help="where the figures go")
     parser.add_argument("--again", action="store_true", help="measure nothing: show the results that are there")
     parser.add_argument("--page", type=Path, help="make this page of the results, and a picture beside it")
     return parser.parse_args()
 
 
-def _absent(entries: tuple[Entry, ...]) -> dict[str, str]:
+def _absent(entries: Sequence[Entry]) -> dict[str, str]:
     """Set up what the peers need, and say of each that cannot be had why."""
     reasons: dict[str, str | None] = {}
     absent = {}

@@ -45,7 +45,7 @@ class Form:
 
 TINY = Form("tiny", 2, 0.05, 3, 30, most=10, long=20, items=500, parked=200, killed=20)
 SHORT = Form("short", 5, 0.7, 5, 15, most=1000, long=2000, items=10_000, parked=10_000, killed=500)
-LONG = Form("long", 5, 1.0, 15, 60, most=1000, long=10_000, items=100_000, parked=100_000, killed=1000)
+LONG = Form("long", 5, 1.0, 15, 40, most=1000, long=10_000, items=100_000, parked=100_000, killed=1000)
 FORMS = {form.name: form for form in (TINY, SHORT, LONG)}
 
 

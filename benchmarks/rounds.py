@@ -48,13 +48,12 @@ class Rounds:
 
     def _peer(self, entry: Entry, number: int) -> None:
         """An engine's cells of one round, with its server, if it has one, running for just so long."""
-        if entry.name in self.failed:
-            return
         left = [cell for cell in engine_cells(self.form, entry) if self._is_due(f"{entry.name}/{cell[0]}")]
         if not left:
             return
         try:
             with _folder() as folder, servers.ALL[entry.server](folder) if entry.server else nullcontext() as server:
+                self.failed.pop(entry.name, None)
                 where = {} if server is None else {"address": server.address, "server": server.pid}
                 for name, order in left:
                     self._cell(f"{entry.name}/{name}", {**order, **where}, number, entry.venv)

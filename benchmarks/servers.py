@@ -16,8 +16,10 @@ from pathlib import Path
 
 from benchmarks import venvs
 
-PATIENCE = 60.0
-"""Seconds that a server gets to answer, and to end."""
+PATIENCE = 120.0
+"""Seconds that a server gets to answer."""
+GRACE = 10.0
+"""Seconds that it gets to end."""
 
 
 class Absent(Exception):
@@ -140,8 +142,11 @@ def _running(
     try:
         end = time.monotonic() + PATIENCE
         while not answers():
-            if started.poll() is not None or time.monotonic() > end:
-                raise Absent(f"{Path(command[0]).name} does not start: {(folder / 'log').read_text()[-500:]}")
+            name, last = Path(command[0]).name, (folder / "log").read_text().strip().rpartition("\n")[2]
+            if started.poll() is not None:
+                raise Absent(f"{name} ended with {started.returncode}: {last}")
+            if time.monotonic() > end:
+                raise Absent(f"{name} did not answer within {PATIENCE:.0f} seconds: {last}")
             time.sleep(0.1)
         yield started.pid
     finally:
@@ -152,7 +157,7 @@ def _end(started: subprocess.Popen[bytes]) -> None:
     """Ask for the end as a terminal does, which all of these servers take for a quick one; then insist."""
     started.send_signal(signal.SIGINT)
     try:
-        started.wait(PATIENCE / 6)
+        started.wait(GRACE)
     except subprocess.TimeoutExpired:
         os.killpg(started.pid, signal.SIGKILL)
         started.wait()
