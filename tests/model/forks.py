@@ -354,5 +354,13 @@ async def sends_off_badly() -> str:
         return str(refused.path)
 
 
+@saga_
+async def legs_and_joins() -> str:
+    await shop.reserve("before", 1)
+    found = await any_of(all_of(leg("a"), shop.book("b")), quorum(1, leg("c"), package("d"), losers="keep"), leg("e"))
+    await shop.book("f")
+    return str(found)
+
+
 NESTED = [leg, package]
 """The sagas that are nested in others."""

@@ -153,8 +153,8 @@ REPLAY = [
         "falsy results are lost",
         "Key: falsy results replay as themselves",
         "model/machine.py",
-        "return Ok(effect.step.signature.result.decode(effect.result))",
-        "return Ok(effect.step.signature.result.decode(effect.result) or None)",
+        "end = Ok(effect.step.signature.result.decode(effect.result))",
+        "end = Ok(effect.step.signature.result.decode(effect.result) or None)",
         PURE,
     ),
     Mutant(

@@ -210,6 +210,9 @@ class Engine:
     async def cancel(self, run_id: str, *, reason: str = "", by: str | None = None) -> None:
         """Ask a run to stop and roll back; durable on return. A run that rolls back already goes on with that.
 
+        A nested run that is cancelled by its id has failed for the saga that called it. One that has its value is left
+        as it is, and so is any run whose saga has returned.
+
         Raises:
             UnknownRun: there is no such run.
             RunClosed: it has ended.
