@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from amends.errors import IllegalFact
 from amends.model import records as r
-from amends.model.effect import BUSY, Phase
 from amends.model.machine import Machine
+from amends.model.phase import BUSY, Phase
 from amends.model.records import CLOSED, Fact
 from tests.model import forks, shop
 from tests.model.worlds import World

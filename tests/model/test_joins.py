@@ -23,9 +23,9 @@ from amends.errors import (
     TooFewInTime,
 )
 from amends.model import records as r
-from amends.model.effect import Phase
 from amends.model.forming import MOST_BRANCHES, MOST_DEPTH
 from amends.model.join import Failed, Joined, Ok
+from amends.model.phase import Phase
 from amends.model.slate import Timers
 from tests.model import forks, shop
 from tests.model.worlds import World

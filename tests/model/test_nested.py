@@ -12,7 +12,7 @@ from amends import DefinitionError
 from amends.errors import ForeignAwait
 from amends.model import records as r
 from amends.model.child import APART, MOST_DEPTH
-from amends.model.effect import Phase
+from amends.model.phase import Phase
 from tests.model import forks
 from tests.model.worlds import World
 

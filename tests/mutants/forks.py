@@ -15,7 +15,7 @@ DECISIONS = [
         "a winner is decided anew on replay",
         "Joins: the order of arrival is in the journal as it was decided about",
         "engine/runner.py",
-        "            turn.append(fact)\n            turn.extend(decided)",
+        "            turn.append(fact)\n            turn += decided",
         "            turn[:0] = [fact, *decided]",
         explored("either", "two of three"),
     ),
@@ -96,8 +96,8 @@ DECISIONS = [
         "kept losers stay when the run rolls back",
         "Order: a run that rolls back undoes what lost, too",
         "model/effects.py",
-        "        self._to_undo = sorted(self._by_pos.values(), key=_stage)\n",
-        "        self._to_undo = sorted((each for each in self._by_pos.values() if each.lost is None), key=_stage)\n",
+        "        self._to_undo = sorted(self.values(), key=_stage)\n",
+        "        self._to_undo = sorted((each for each in self.values() if each.lost is None), key=_stage)\n",
         explored("either is kept, then fails"),
     ),
     Mutant(
@@ -130,7 +130,7 @@ FAMILIES = [
     Mutant(
         "a nested run is not waited for while it unwinds",
         "Order: nested runs are undone before what came before them",
-        "model/effect.py",
+        "model/phase.py",
         "IN_ITS_OWN_RUN = frozenset({Phase.RUNNING, Phase.UNWINDING})",
         "IN_ITS_OWN_RUN = frozenset({Phase.RUNNING})",
         explored("fails around"),

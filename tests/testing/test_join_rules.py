@@ -13,10 +13,11 @@ from amends.engine.runner import Runner
 from amends.errors import RuleBroken
 from amends.model import chunk, records
 from amends.model.child import Child
-from amends.model.effect import Effect, Phase
+from amends.model.effect import Effect
 from amends.model.effects import Effects
 from amends.model.join import Count, End, Ok, Verdict
 from amends.model.machine import Machine
+from amends.model.phase import Phase
 from amends.model.records import ChildUndoWanted, Decision, JoinDecided, Raw
 from amends.model.waiting import Waiting
 from amends.stores.memory import MemoryStore

@@ -13,10 +13,11 @@ from amends import Retry, saga, step
 from amends.engine.runner import Runner
 from amends.errors import LeaseLost, RuleBroken
 from amends.model import keys
-from amends.model.effect import TRANSITIONS, Effect, Phase
+from amends.model.effect import TRANSITIONS, Effect
 from amends.model.effects import Effects
 from amends.model.join import End, Failed
 from amends.model.machine import Machine
+from amends.model.phase import Phase
 from amends.model.records import Answered, UndoDone
 from amends.stores.memory import MemoryStore
 from amends.stores.port import Change

@@ -6,11 +6,13 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from amends.engine import noloop
 from amends.engine.berths import Berths
 from amends.engine.line import Line
 from amends.engine.threads import Threads
 from amends.model import chunk
 from amends.model.machine import Machine
+from amends.model.records import CLOSED
 from amends.stores.port import DAMAGED
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from amends.model.records import State
     from amends.model.saga import Saga
     from amends.stores.port import Run, Store
+
+
+TOLD: frozenset[State] = frozenset({*CLOSED, "needs_attention"})
+"""States that those who wait for a run are told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class Driver(Protocol):
     """Drives one run of this process."""
 
     row: Run
+    state: State
     returned: bool
     """Whether the saga's value is durable; the run may still wait for what its losers do."""
 
@@ -51,8 +58,8 @@ class Driver(Protocol):
         """Whether nothing is in flight, neither calls nor writes."""
         ...
 
-    def turn(self) -> None:
-        """Decide about the facts at hand, and have that written."""
+    def turn(self) -> Callable[[], None] | None:
+        """Decide about the facts at hand, and say how that is written; this must not need the event loop."""
         ...
 
     def look_for_mail(self) -> None:
@@ -100,12 +107,13 @@ class Crew:
         self.wake = asyncio.Event()
         self.adopt: Callable[[Run, float], None] = _nobody
         self._ready: list[Driver] = []
-        self._watchers: dict[str, list[asyncio.Future[Seen]]] = {}
-        self._anchor = wall() - self.loop.time()
+        self._watchers: dict[str, list[asyncio.Future[Seen | None]]] = {}
+        self._clock = self.loop.time
+        self._anchor = wall() - self._clock()
 
     def now(self) -> float:
         """Seconds since the epoch. Set once and carried on by the loop's clock, so a jump of the wall clock stalls nobody."""
-        return self._anchor + self.loop.time()
+        return self._anchor + self._clock()
 
     def slots(self) -> int:
         """How many more runs may be driven here."""
@@ -146,21 +154,26 @@ class Crew:
 
     def _take_turns(self) -> None:
         ready, self._ready = self._ready, []
-        for driver in ready:
-            driver.turn()
+        for write in noloop.call(_turns, ready):
+            if write is not None:
+                write()
 
     def doubt(self) -> None:
         """The store's answer was lost: this worker may have been given runs without hearing of it. Recovery finds out."""
         self.unsure = True
         self.wake.set()
 
-    def watch(self, run_id: str) -> asyncio.Future[Seen]:
-        """A future that is done when the run, driven here, has its value, closes or needs a person."""
-        future: asyncio.Future[Seen] = self.loop.create_future()
+    def watch(self, run_id: str) -> asyncio.Future[Seen | None]:
+        """A future that is done when the run, driven here, has its value, closes or needs a person; or is let go of: None."""
+        future: asyncio.Future[Seen | None] = self.loop.create_future()
         self._watchers.setdefault(run_id, []).append(future)
         return future
 
-    def announce(self, run_id: str, seen: Seen) -> None:
+    def dismiss(self, run_id: str) -> None:
+        """Tell those who watch a run that it is not driven here any more."""
+        self.announce(run_id, None)
+
+    def announce(self, run_id: str, seen: Seen | None) -> None:
         """Tell those who watch a run that there is something to see."""
         for future in self._watchers.pop(run_id, ()):
             if not future.done():
@@ -173,6 +186,10 @@ class Crew:
             runner.look_for_mail()
         else:
             self.wake.set()
+
+
+def _turns(drivers: list[Driver]) -> list[Callable[[], None] | None]:
+    return [driver.turn() for driver in drivers]
 
 
 def _nobody(row: Run, delay: float) -> None:

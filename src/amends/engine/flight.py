@@ -38,6 +38,16 @@ class Interrupted(Exception):
 class Flight:
     """A call under way. `land` is told the fact that came of it, exactly once, unless the flight was dropped."""
 
+    given_up = False
+    _landed = False
+    _flying = False
+    _called = False
+    _why: Exception | None = None
+    _alarm: asyncio.TimerHandle | None = None
+    _task: asyncio.Task[None] | None = None
+    _given: dict[str, Any] | None = None
+    _deadline: float | None = None
+
     def __init__(
         self,
         crew: Crew,
@@ -50,18 +60,9 @@ class Flight:
         self.effect = effect
         self._crew = crew
         self._machine = machine
-        self._kind: Kind = kind
+        self._kind = kind
         self._attempt = attempt
         self._land = land
-        self.given_up = False
-        self._landed = False
-        self._flying = False
-        self._called = False
-        self._why: Exception | None = None
-        self._alarm: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._given: dict[str, Any] = {}
-        self._deadline: float | None = None
         crew.berths.enter(self)
 
     def begin(self) -> None:
@@ -118,7 +119,7 @@ class Flight:
     def _plan(self) -> tuple[partial[Any], float | None]:
         """What to call, with what, and for how many seconds at most."""
         step, effect = self.effect.step, self.effect
-        self._given = given = step.signature.decode(effect.args)
+        self._given = given = effect.take_given()
         if self._kind == "step":
             return partial(step.function, **given), step.options.timeout
         companion: Companion | None = step.checking if self._kind == "check" else step.undoing
@@ -132,7 +133,7 @@ class Flight:
         """What the step can know about the call."""
         effect, machine = self.effect, self._machine
         key = keys.undo_key(effect.key) if self._kind == "undo" else effect.key
-        forward = Forward(effect.key, self._given, effect.in_doubt)
+        forward = Forward(effect.key, self._given or {}, effect.in_doubt)
         return Current(key, self._attempt, machine.run_id, machine.saga.name, effect.step.name, forward, self._deadline)
 
     def _ended(self, value: Any, error: BaseException | None) -> None:
@@ -151,10 +152,12 @@ class Flight:
         if self._kind == "check" and value is None:
             return records.Checked(at, pos, self._attempt, False, records.NULL)
         try:
-            raw = Raw(self.effect.step.signature.result.encode(value))
+            written, twin = self.effect.step.signature.result.store(value)
         except NotStorable as error:
             path = (self._machine.saga.name, self.effect.step.name, "return", *error.path)
             return self._broke(NotStorable(error.what, path=path, cure=error.cure), "unstorable")
+        raw = Raw(written)
+        self.effect.fresh = (raw, twin)
         if self._kind == "check":
             return records.Checked(at, pos, self._attempt, True, raw)
         return records.StepDone(at, pos, self._attempt, raw)

@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from amends.engine.crew import TOLD
 from amends.engine.papers import OutcomePaper, read_outcome
 from amends.errors import Compensated, NeedsAttention, UnknownRun
 from amends.model.codec import shape_of
-from amends.model.records import CLOSED, Failure, Kept, State
+from amends.model.records import Failure, Kept, State
 
 if TYPE_CHECKING:
-    from amends.engine.crew import Crew, Seen
+    from amends.engine.crew import Crew
     from amends.stores.port import Run
 
 R_co = TypeVar("R_co", covariant=True)
@@ -67,8 +68,8 @@ class Handle(Generic[R_co]):
         pause = LOOK_FIRST
         while True:
             runner = self._crew.runners.get(self.id)
-            if runner is not None and not (for_value and runner.returned):
-                seen = await self._watch()
+            if runner is not None and runner.state not in TOLD and not (for_value and runner.returned):
+                seen = await self._crew.watch(self.id)
                 if seen is not None and (found := _there(seen.state, seen.outcome, for_value)):
                     self._cause = seen.cause
                     return runner.row.saga, seen.state, found
@@ -77,12 +78,6 @@ class Handle(Generic[R_co]):
                 return row.saga, row.state, found
             await asyncio.sleep(pause)
             pause = min(LOOK_MOST, pause * 2)
-
-    async def _watch(self) -> Seen | None:
-        """Wait for a run that is driven here; None when that may have changed."""
-        watch = self._crew.watch(self.id)
-        done, _ = await asyncio.wait([watch], timeout=LOOK_MOST)
-        return watch.result() if done else None
 
     async def result(self) -> R_co:
         """Wait for the saga's value, and return it: as soon as it is durable, though the run closes only when what its
@@ -115,5 +110,5 @@ class Handle(Generic[R_co]):
 def _there(state: State, outcome: bytes | None, for_value: bool) -> OutcomePaper | None:
     """What is written about a run, if that is what somebody waits for."""
     paper = read_outcome(outcome)
-    over = state in CLOSED or state == "needs_attention" or (for_value and paper.returned)
+    over = state in TOLD or (for_value and paper.returned)
     return paper if over else None

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from amends.engine import family, noloop, telemetry
-from amends.engine.crew import Seen
-from amends.engine.flight import Flight, Interrupted
+from amends.engine import family, telemetry
+from amends.engine.crew import TOLD, Seen
+from amends.engine.flight import Flight, Interrupted, Kind
 from amends.engine.papers import letter_row, outcome_of
 from amends.errors import IllegalFact, JournalDamaged, LeaseLost, StoreError
 from amends.model import records
@@ -20,6 +20,8 @@ from amends.model.turn import decode_fact, encode_turn
 from amends.stores.port import Change, Mail, Turn, chain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from amends.engine.crew import Crew
     from amends.model.machine import Machine
     from amends.stores.port import Run
@@ -35,6 +37,13 @@ STUMBLE = 1.0
 _PLAIN = frozenset({records.StepWanted, records.RetryWanted, records.CheckWanted, records.StopWanted, records.TimerWanted})
 """Decisions that are nobody's business but the run's own."""
 
+_CALLS: dict[type[Decision], Kind] = {
+    records.StepWanted: "step",
+    records.RetryWanted: "step",
+    records.CheckWanted: "check",
+    records.UndoWanted: "undo",
+}
+
 _LETTER_ACTS = (records.Retried, records.Resolved, records.Abandoned, records.Answered)
 
 
@@ -47,7 +56,7 @@ class Runner:
         self._crew = crew
         self._seq = seq
         self._sum = total
-        self._state: records.State = row.state
+        self.state: records.State = row.state
         self.returned = machine.returned is not None
         self._inbox: list[tuple[Fact, int | None]] = []
         self._ahead = 0.0
@@ -59,6 +68,7 @@ class Runner:
         self._newest_mail = 0
         self._stalled = machine.stalled
         self._alarm: asyncio.TimerHandle | None = None
+        self._due: float | None = None
         self._fetching: asyncio.Task[None] | None = None
 
     def tell(self, fact: Fact, mail: int | None = None) -> None:
@@ -94,7 +104,7 @@ class Runner:
 
     def begun(self, decisions: list[Decision], turn: list[Record]) -> None:
         """The first turn is durable, written together with the run's row."""
-        self._after(turn, decisions)
+        self._after(turn, decisions, self.row.state, self.row.outcome)
 
     def settle_in(self) -> None:
         """Take up a run that was brought back by replay."""
@@ -118,11 +128,11 @@ class Runner:
             self._scheduled = True
             self._crew.turn_soon(self)
 
-    def turn(self) -> None:
-        """Decide about the facts at hand, and have that written."""
+    def turn(self) -> Callable[[], None] | None:
+        """Decide about the facts at hand, and say how that is written. The body's code is run here, and nothing else's."""
         self._scheduled = False
         if self._gone or not self._inbox:
-            return
+            return None
         turn: list[Record] = []
         decisions: list[Decision] = []
         mail: list[int] = []
@@ -131,20 +141,16 @@ class Runner:
             if number is not None:
                 mail.append(number)
             try:
-                decided = noloop.call(self.machine.receive, fact)
+                decided = self.machine.receive(fact)
             except IllegalFact as illegal:
                 log.warning("run %s: %s", self.row.id, illegal)
                 continue
             except Exception as error:  # nothing of this turn is written; the run is taken up again from its journal
-                self._stumble(error)
-                return
+                return partial(self._stumble, error)
             turn.append(fact)
-            turn.extend(decided)
-            decisions.extend(decided)
-        if turn or mail:
-            self._commit(turn, decisions, tuple(mail))
-        else:
-            self._rest()
+            turn += decided
+            decisions += decided
+        return partial(self._commit, turn, decisions, tuple(mail)) if turn or mail else self._rest
 
     def _commit(self, turn: list[Record], decisions: list[Decision], mail: tuple[int, ...]) -> None:
         entry = None
@@ -159,7 +165,7 @@ class Runner:
     def _change(self, entry: Turn | None, decisions: list[Decision], mail: tuple[int, ...]) -> Change:
         """All that a turn writes; most turns write their entry in the journal, and nothing else."""
         state, row, machine = self.machine.state, self.row, self.machine
-        if state == self._state == "running" and not mail and not self._returns and _PLAIN.issuperset(map(type, decisions)):
+        if state == self.state == "running" and not mail and not self._returns and _PLAIN.issuperset(map(type, decisions)):
             return Change(row.id, row.epoch, entry, state, touched=False)
         closed, now = state in CLOSED, self._crew.now()
         return Change(
@@ -170,7 +176,7 @@ class Runner:
             outcome=self._outcome(state),
             closed_at=now if closed else None,
             release=closed,
-            touched=closed or state != self._state or state == "needs_attention" or self._returns,
+            touched=closed or state != self.state or state == "needs_attention" or self._returns,
             letters=tuple(letter_row(machine, each, now) for each in decisions if isinstance(each, DeadLettered)),
             mail=mail,
             frees=closed and machine.effects.has_nested,
@@ -202,7 +208,7 @@ class Runner:
             self._seq, self._sum = change.turn.seq, change.turn.sum
         for run_id, _ in change.posts:
             self._crew.poke(run_id)
-        self._after(turn, decisions)
+        self._after(turn, decisions, change.state, change.outcome)
 
     def _start_nested(self, change: Change, *, written: bool) -> None:
         """Take up the runs that a turn started, though their owner may have been let go of meanwhile."""
@@ -215,20 +221,23 @@ class Runner:
             else:
                 self._crew.doubt()  # they may be there, and ours
 
-    def _after(self, turn: list[Record], decisions: list[Decision]) -> None:
+    def _after(self, turn: list[Record], decisions: list[Decision], state: records.State, outcome: bytes | None) -> None:
+        """A turn is durable: tell who wants to know, and do what was decided."""
         telemetry.report(self.machine, turn)
-        self._state, news = self.machine.state, self._returns
+        self.state, news = state, self._returns
         self.returned = self.returned or news
-        if self._state in CLOSED:
+        if news or state in TOLD:
+            self._crew.announce(self.row.id, Seen(state, outcome, self.machine.live_cause))
+        if state in CLOSED:
             self._leave()
-        elif not self._crew.pausing:
+            return
+        if not self._crew.pausing:
             for decision in decisions:
                 self._perform(decision)
             if self._stalled:
                 self._unstall()
-        if self._state in CLOSED or self._state == "needs_attention" or news:
-            self._crew.announce(self.row.id, Seen(self._state, outcome_of(self.machine), self.machine.live_cause))
-        self._schedule()
+        if self._inbox:
+            self._schedule()
         self._rest()
 
     def _unstall(self) -> None:
@@ -240,24 +249,13 @@ class Runner:
             self.look_for_mail()
 
     def _perform(self, decision: Decision) -> None:
-        match decision:
-            case records.StepWanted(pos=pos):
-                self._fly(pos, "step", 1)
-            case records.RetryWanted(pos=pos, attempt=attempt):
-                self._fly(pos, "step", attempt)
-            case records.CheckWanted(pos=pos, attempt=attempt):
-                self._fly(pos, "check", attempt)
-            case records.UndoWanted(pos=pos, attempt=attempt):
-                self._fly(pos, "undo", attempt)
-            case records.StopWanted(pos=pos):
-                if pos in self._flights:
-                    self._flights[pos].interrupt(Interrupted("its branch lost a join, or the run rolls back"))
-            case _:
-                pass  # timers are read off the machine; the rest is for the record
-
-    def _fly(self, pos: int, kind: str, attempt: int) -> None:
-        effect = self.machine.effects[pos]
-        self._flights[pos] = Flight(self._crew, self.machine, effect, kind, attempt, self._landed)  # type: ignore[arg-type]
+        """Call what is wanted now, or interrupt it; timers are read off the machine, and the rest is for the record."""
+        kind = _CALLS.get(type(decision))
+        if kind is not None:
+            pos, attempt = decision.pos, getattr(decision, "attempt", 1)  # type: ignore[attr-defined]  # calls have one
+            self._flights[pos] = Flight(self._crew, self.machine, self.machine.effects[pos], kind, attempt, self._landed)
+        elif isinstance(decision, records.StopWanted) and decision.pos in self._flights:
+            self._flights[decision.pos].interrupt(Interrupted("its branch lost a join, or the run rolls back"))
 
     def _landed(self, flight: Flight, fact: Fact, error: BaseException | None) -> None:
         pos = flight.effect.pos
@@ -281,15 +279,21 @@ class Runner:
             return
         due = self.machine.timers.next_due if not self.machine.stalled else None
         wait = None if due is None else max(0.0, due - self._now())
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
         if not self.at_rest or (wait is not None and wait <= PARK_AFTER):
-            self._alarm = None if wait is None else self._crew.loop.call_later(wait, self._ring)
+            self._set_alarm(due, wait, self._ring)
         elif self.machine.effects.waits_for_runs() and self._crew.slots() > 0:
-            self._alarm = self._crew.loop.call_later(PARK_AFTER, self.give_room)  # a nested run may be done soon
+            self._set_alarm(None, PARK_AFTER, self.give_room)  # a nested run may be done soon
         else:
             self._park(None if due is None else due - self._ahead)
+
+    def _set_alarm(self, due: float | None, wait: float | None, ring: Callable[[], None]) -> None:
+        """Have the alarm go off after so many seconds; one that is set for the same instant already is left alone."""
+        if self._alarm is not None:
+            if due is not None and due == self._due:
+                return
+            self._alarm.cancel()
+        self._due = due
+        self._alarm = None if wait is None else self._crew.loop.call_later(wait, ring)
 
     def give_room(self) -> None:
         """Leave memory, if all that is to come is what nested runs do."""
@@ -299,6 +303,7 @@ class Runner:
             self._park(None if due is None else due - self._ahead)
 
     def _ring(self) -> None:
+        self._alarm = None
         now = self._now()
         for pos in self.machine.timers.ring(now):
             self.tell(records.TimeUp(now, pos))
@@ -309,9 +314,9 @@ class Runner:
             self.row.id,
             self.row.epoch,
             None,
-            self._state,
+            self.state,
             next_at=until,
-            outcome=self._outcome(self._state),
+            outcome=self._outcome(self.state),
             release=True,
             seen_mail=self._newest_mail,
         )
@@ -338,6 +343,7 @@ class Runner:
         if self._crew.runners.get(self.row.id) is self:
             del self._crew.runners[self.row.id]
         self._inbox.clear()
+        self._crew.dismiss(self.row.id)
         if self._alarm is not None:
             self._alarm.cancel()
         for flight in self._flights.values():

@@ -34,22 +34,14 @@ class Branch:
     many of these have not ended. A join whose parts the body takes one by one is a `stream`; `asked` is what waits for one.
     """
 
-    __slots__ = (
-        "ask",
-        "asked",
-        "begun",
-        "count",
-        "effect",
-        "end",
-        "feeding",
-        "index",
-        "join",
-        "open",
-        "parts",
-        "pos",
-        "stage",
-        "stream",
-    )
+    end: End | None = None
+    effect: Effect | None = None
+    count: Counting | None = None
+    feeding = False
+    stream: Stream | None = None
+    asked: Branch | None = None
+    begun = 0
+    open = 0
 
     def __init__(self, ask: Ask[Any], pos: int, stage: int, join: Branch | None, index: int) -> None:
         self.ask = ask
@@ -57,15 +49,7 @@ class Branch:
         self.stage = stage
         self.join = join
         self.index = index
-        self.end: End | None = None
-        self.effect: Effect | None = None
         self.parts: list[Branch] = []
-        self.count: Counting | None = None
-        self.feeding = False
-        self.stream: Stream | None = None
-        self.asked: Branch | None = None
-        self.begun = 0
-        self.open = 0
 
     def forget(self) -> None:
         """Its join has counted it."""

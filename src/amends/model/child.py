@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from amends.model.effect import TRANSITIONS, Effect, Moves, Phase, Retreat
+from amends.model.effect import TRANSITIONS, Effect, Moves, Retreat
+from amends.model.phase import Phase
 from amends.model.records import (
     NULL,
     ChildClosed,

@@ -169,8 +169,8 @@ class _Input:
     def __init__(self) -> None:
         self.result = _Output()
 
-    def encode(self, args: tuple[Spec], _: dict[str, Any]) -> bytes:
-        return _encode(args[0])
+    def store(self, args: tuple[Spec], _: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+        return _encode(args[0]), {"spec": args[0]}
 
     def decode(self, raw: bytes | Raw) -> dict[str, Any]:
         try:

@@ -11,7 +11,7 @@ import msgspec
 from amends.errors import NotStorable
 from amends.model import canonical, foreign
 from amends.model.culprit import Where, changed, misfit, unwritable
-from amends.model.same import same
+from amends.model.same import is_itself, same
 from amends.model.traits import instead_of, traits_of
 
 MAX_SIZE = 1 << 20
@@ -47,11 +47,11 @@ class Shape:
         """The value as canonical JSON, and the twin that comes back from it. Raises what `encode` does."""
         try:
             if type(value) in self._atoms:
-                raw, twin = canonical.encode(value), value
+                raw, twin, well = canonical.encode(value), value, is_itself(value)
             else:
                 raw = self._write(value)
                 twin = self._decode(raw)
-            well = same(value, twin, MAX_DEPTH)
+                well = same(value, twin, MAX_DEPTH)
             if self._traits.floats and well and twin is not value:
                 raw = self._write(twin)  # 1 where a float is meant is written as 1.0: equal calls have equal bytes
         except Exception as error:  # a type's own code (__post_init__, validators) may raise anything: it is refused

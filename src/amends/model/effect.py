@@ -12,11 +12,11 @@ happened and is refused. The rules are those of docs/sagas.md:
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from amends.errors import IllegalFact, NotStorable
 from amends.model import keys
+from amends.model.phase import BUSY, IN_FLIGHT, Phase
 from amends.model.records import (
     Abandoned,
     Answered,
@@ -60,39 +60,26 @@ MOST_CRASHES = 10
 CRASHED = Failure("WorkerDied", "the worker stopped while the call was in flight, so its answer is lost")
 
 
-class Phase(Enum):
-    """Where a step stands."""
-
-    CALLING = "calling"
-    PAUSING = "pausing before another call"
-    CHECKING = "checking"
-    PAUSING_CHECK = "pausing before another check"
-    UNDOING = "undoing"
-    PAUSING_UNDO = "pausing before another undo"
-    DONE = "done"
-    FAILED = "failed"
-    UNDONE = "undone"
-    NOTHING_TO_UNDO = "nothing to undo"
-    KEPT = "kept"
-    LETTER = "dead letter"
-    RESOLVED = "resolved"
-    ABANDONED = "abandoned"
-    LEFT = "interrupted and left alone, in doubt"
-    RUNNING = "running"
-    UNWINDING = "rolling back"
-    STUCK = "waiting for a person"
-
-    __hash__ = object.__hash__  # members are themselves only; Enum's own hash is a call of Python at every look into a table
-
-
-IN_FLIGHT = frozenset({Phase.CALLING, Phase.CHECKING, Phase.UNDOING})
-PAUSED = frozenset({Phase.PAUSING, Phase.PAUSING_CHECK, Phase.PAUSING_UNDO})
-IN_ITS_OWN_RUN = frozenset({Phase.RUNNING, Phase.UNWINDING})
-BUSY = IN_FLIGHT | PAUSED | IN_ITS_OWN_RUN
-
-
 class Effect:
     """What one call of a step does to the world, and all that is known about it."""
+
+    phase = Phase.CALLING
+    retreat: Retreat | None = None
+    given: dict[str, Any] | None = None  # its arguments as they come back from `args`, until its first call takes them
+    fresh: tuple[Raw | None, Any] = (None, None)  # a result that was made in this process, and what it reads as
+    written = False  # whether the body wants the result as it is written
+    width: int | None = None  # how many of its stage may be undone at once
+    lost: Losers | None = None  # what becomes of it, once its branch has lost
+    attempt = 1
+    tries = 1  # of the companion (check or undo) that is at work
+    in_doubt = False
+    result: Raw | None = None
+    error: Failure | None = None
+    why_kept = ""
+    until: float | None = None
+    stuck: tuple[str, ...] = ()
+    _spent = 0
+    _crashes = 0
 
     def __init__(self, pos: int, stage: int, step: Target[..., Any], key: str, args: bytes, letters: Letters) -> None:
         self.pos = pos
@@ -100,21 +87,6 @@ class Effect:
         self.step = step
         self.key = key
         self.args = args
-        self.phase = Phase.CALLING
-        self.retreat: Retreat | None = None
-        self.written = False  # whether the body wants the result as it is written
-        self.width: int | None = None  # how many of its stage may be undone at once
-        self.lost: Losers | None = None  # what becomes of it, once its branch has lost
-        self.attempt = 1
-        self.tries = 1  # of the companion (check or undo) that is at work
-        self.in_doubt = False
-        self.result: Raw | None = None
-        self.error: Failure | None = None
-        self.why_kept = ""
-        self.until: float | None = None
-        self.stuck: tuple[str, ...] = ()
-        self._spent = 0
-        self._crashes = 0
         self._letters = letters
 
     @property
@@ -126,6 +98,17 @@ class Effect:
     def stands(self) -> bool:
         """Whether it may stay done though nobody waits for it: it lost, and its join does not undo losers."""
         return self.lost in ("keep", "cancel")
+
+    def take_given(self) -> dict[str, Any]:
+        """The arguments, for one call: whatever that does to them, the next one gets them as they were written."""
+        given, self.given = self.given, None
+        return self.step.signature.decode(self.args) if given is None else given
+
+    def take_value(self) -> Any:
+        """The result, for the body."""
+        assert self.result is not None
+        (raw, value), self.fresh = self.fresh, (None, None)
+        return value if raw is self.result else self.step.signature.result.decode(self.result)
 
     def kept(self) -> tuple[Kept, ...]:
         """How the effect is listed when the run closes and it stays in the world."""

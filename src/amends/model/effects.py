@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from amends.model.child import Child
-from amends.model.effect import IN_FLIGHT, IN_ITS_OWN_RUN
+from amends.model.phase import IN_FLIGHT, IN_ITS_OWN_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,14 +21,14 @@ STRICTNESS: dict[Losers, int] = {"keep": 0, "cancel": 1, "undo": 2}
 """How much of a loser each policy takes away."""
 
 
-class Effects(Mapping[int, "Effect"]):
+class Effects(dict[int, "Effect"]):
     """The effects of a run by position.
 
     `going_back` is set when the run rolls back, for good; `has_nested`, when one of them is a nested run.
     """
 
     def __init__(self, slate: Slate) -> None:
-        self._by_pos: dict[int, Effect] = {}
+        super().__init__()
         self.going_back = False
         self._slate = slate
         self._busy: set[int] = set()
@@ -38,15 +37,6 @@ class Effects(Mapping[int, "Effect"]):
         self._nested: set[int] = set()
         self._to_undo: list[Effect] = []
         self._undoing: int | None = None
-
-    def __getitem__(self, pos: int) -> Effect:
-        return self._by_pos[pos]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._by_pos)
-
-    def __len__(self) -> int:
-        return len(self._by_pos)
 
     @property
     def busy(self) -> bool:
@@ -67,11 +57,11 @@ class Effects(Mapping[int, "Effect"]):
 
     def in_flight(self) -> list[Effect]:
         """Those whose call, check or undo is under way, or was when the worker died."""
-        return [effect for pos in sorted(self._busy) if (effect := self._by_pos[pos]).phase in IN_FLIGHT]
+        return [effect for pos in sorted(self._busy) if (effect := self[pos]).phase in IN_FLIGHT]
 
     def begin(self, effect: Effect) -> None:
         """Call it for the first time."""
-        self._by_pos[effect.pos] = effect
+        self[effect.pos] = effect
         self.has_nested = self.has_nested or isinstance(effect, Child)
         self._do(effect, (effect.wanted(),))
 
@@ -101,9 +91,9 @@ class Effects(Mapping[int, "Effect"]):
     def turn_back(self) -> None:
         """The run rolls back: nothing is called any more, and all that was done is to be undone."""
         self.going_back = True
-        self._to_undo = sorted(self._by_pos.values(), key=_stage)
+        self._to_undo = sorted(self.values(), key=_stage)
         for pos in sorted(self._busy):
-            self._do(self._by_pos[pos], self._by_pos[pos].turn_back())
+            self._do(self[pos], self[pos].turn_back())
 
     def go_on(self) -> None:
         """Undo what is not yet undone: what one ask did at once, as far as it may be, and what came before only then."""

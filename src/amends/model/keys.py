@@ -20,9 +20,8 @@ def step_key(namespace: str, saga: str, run_id: str, pos: int, step: str, args: 
     holds no attempt, epoch, process or time. `generation` grows when an effect was undone and is wanted anew.
     """
     texts = (namespace, saga, run_id, str(pos), step, str(generation))
-    parts = [*map(str.encode, texts), args]
-    lengths = ",".join([str(len(part)) for part in parts]) + ":"
-    return blake2b(b"".join([lengths.encode(), *parts]), digest_size=16).hexdigest()
+    head = "".join([f"{len(text)}:{text}" for text in texts])
+    return blake2b(head.encode() + args, digest_size=16).hexdigest()
 
 
 def undo_key(key: str) -> str:

@@ -17,12 +17,13 @@ from amends.model.body import Body, Raised, Returned
 from amends.model.branch import Planner
 from amends.model.child import Child
 from amends.model.codec import shape_of
-from amends.model.effect import Effect, Phase
+from amends.model.effect import Effect
 from amends.model.effects import Effects
 from amends.model.failure import failure_of
 from amends.model.join import Failed, Ok
 from amends.model.letters import Letters, shown
 from amends.model.making import Maker
+from amends.model.phase import Phase
 from amends.model.records import DeadLettered, Decision, Ended, Fact, Failure, Raw, Record, State
 from amends.model.slate import Slate
 from amends.model.waiting import Waiting
@@ -298,7 +299,7 @@ class Machine:
             assert effect.result is not None
             if effect.written:
                 return Ok(effect.result)
-            end = Ok(effect.step.signature.result.decode(effect.result))
+            end = Ok(effect.take_value())
             effect.forget()
             return end
         error = effect.error or Failure("Unknown", "")

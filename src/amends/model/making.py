@@ -39,14 +39,16 @@ class Maker:
             NotStorable, TypeError: the arguments do not fit.
             DefinitionError: it is a saga that nobody drives, or runs are nested too deep.
         """
+        given = None
         if isinstance(ask, Call):
-            args = ask.target.signature.encode(ask.args, ask.kwargs)
+            args, given = ask.target.signature.store(ask.args, ask.kwargs)
             key = keys.step_key(self.namespace, self.saga, self.run_id, pos, ask.target.name, args)
         else:
             args = ask.args
             key = keys.step_key(self.namespace, self.saga, ask.name, 0, ask.target.name, ask.identity)
         if isinstance(ask.target, Step):
             effect = Effect(pos, stage, ask.target, key, args, self.letters)
+            effect.given = given
         else:
             effect = self._child(pos, stage, ask, key, args)
         effect.written = not isinstance(ask, Call)

@@ -28,6 +28,14 @@ def same(value: Any, twin: Any, depth: int) -> bool:
     return depth >= 0 and _comparison(kind)(value, twin, depth)  # type: ignore[arg-type]  # every class can be hashed
 
 
+def is_itself(atom: str | float | bool | None) -> bool:
+    """Whether JSON can hold this str, int, float, bool or None as it is."""
+    kind = type(atom)
+    if kind is int:
+        return LEAST <= atom <= MOST  # type: ignore[operator]  # it is an int
+    return kind is not float or math.isfinite(atom)  # type: ignore[arg-type]  # it is a float
+
+
 def fields_of(kind: type[Any]) -> tuple[str, ...] | None:
     """The names of the fields of a structured type, or None when it has none of its own."""
     if issubclass(kind, msgspec.Struct):

@@ -32,6 +32,7 @@ class Signature:
         self.shapes: dict[str, Shape] = {
             each: shape_of(hints.get(each, inspect.Parameter.empty)) for each in sorted(parameters)
         }
+        self._labelled = {name: (b'"%b":' % name.encode(), shape) for name, shape in self.shapes.items()}
         self.result: Shape = shape_of(hints.get("return", inspect.Parameter.empty))
         self._plain = tuple(parameters) if all(p.kind in _POSITIONAL for p in parameters.values()) else None
 
@@ -58,20 +59,24 @@ class Signature:
         return bound.arguments
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-        """The arguments as canonical JSON: an object with sorted names.
+        """The arguments as canonical JSON. Raises what `store` does."""
+        return self.store(args, kwargs)[0]
+
+    def store(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+        """The arguments as canonical JSON (an object with sorted names), and by name as they come back from it.
 
         Raises:
             NotStorable: a value would not come back as it is; the path starts with the parameter's name.
         """
         values = self.bind(args, kwargs)
-        parts = [b'"%b":%b' % (name.encode(), self._encode(name, shape, values[name])) for name, shape in self.shapes.items()]
-        return b"{%b}" % b",".join(parts)
-
-    def _encode(self, name: str, shape: Shape, value: Any) -> bytes:
-        try:
-            return shape.encode(value)
-        except NotStorable as error:
-            raise NotStorable(error.what, path=(self._name, name, *error.path), cure=error.cure) from None
+        parts: list[bytes] = []
+        for name, (label, shape) in self._labelled.items():
+            try:
+                raw, values[name] = shape.store(values[name])
+            except NotStorable as error:
+                raise NotStorable(error.what, path=(self._name, name, *error.path), cure=error.cure) from None
+            parts.append(label + raw)
+        return b"{%b}" % b",".join(parts), values
 
     def decode(self, raw: bytes | msgspec.Raw) -> dict[str, Any]:
         """The arguments that `encode` wrote down, by name; parameters that are missing get their defaults.

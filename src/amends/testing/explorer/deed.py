@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from amends.errors import Diverged
 from amends.model import records as r
 from amends.model.child import Child
-from amends.model.effect import Phase
+from amends.model.phase import Phase
 from amends.model.records import CLOSED
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from amends.model import records as r
-from amends.model.effect import Phase
+from amends.model.phase import Phase
 from amends.testing.explorer.breach import OURS, Rule, seen
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from amends.model import records as r
-from amends.model.effect import Phase
 from amends.model.machine import RUN
+from amends.model.phase import Phase
 from amends.testing.explorer.breach import OURS, Rule
 
 if TYPE_CHECKING:

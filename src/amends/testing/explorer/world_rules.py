@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from amends.model import records as r
-from amends.model.effect import Phase
+from amends.model.phase import Phase
 from amends.model.records import CLOSED
 from amends.testing.explorer.breach import OURS, Rule
 
