@@ -1,6 +1,7 @@
 # Everything a newcomer needs: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+SECONDS ?= 60
 
 .PHONY: help demo test check bench bench-peers mutants soak clean
 
@@ -42,10 +43,11 @@ bench-peers: .venv/dev ## the same beside other engines, which it installs: half
 mutants: .venv/dev ## take each decided rule out of the code, and see that a test notices
 	@$(BIN)/python -m tests.mutants
 
-soak: .venv/dev ## the long proofs: storms of kills and zombies, power cuts, failing disks, flipped bits, a million items
+soak: .venv/dev ## the long proofs: storms, failing disks, a million items, load (an hour of it: make soak SECONDS=3600)
 	@$(BIN)/python -m tests.storms
 	@$(BIN)/python -m tests.disks
 	@$(BIN)/python -m tests.fans
+	@$(BIN)/python -m tests.load --seconds $(SECONDS)
 
 clean: ## remove what was made here
 	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -155,6 +155,24 @@ def test_a_file_is_opened_while_another_one_writes(tmp_path: Path) -> None:
     writing.close()
 
 
+def test_a_log_that_grew_while_somebody_read_for_long_is_cut_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LOG_KEPT", 100_000)
+    path, log = tmp_path / "a.db", tmp_path / "a.db-wal"
+    _, writing = files.opened(path, "relaxed", 0.0)
+    reading = files.connect(path, "relaxed", 0.0)
+    reading.execute("BEGIN")
+    reading.execute("SELECT * FROM meta").fetchall()
+    for number in range(6):
+        writing.execute("INSERT INTO meta VALUES (?, zeroblob(1000000))", (f"m{number}",))
+    grown = log.stat().st_size
+    reading.execute("COMMIT")
+    for number in range(2):
+        writing.execute("INSERT INTO meta VALUES (?, 'x')", (f"n{number}",))
+    assert log.stat().st_size <= 100_000 < 5_000_000 < grown
+    reading.close()
+    writing.close()
+
+
 def test_a_place_without_shared_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_patiently", lambda *_: "delete")
     with pytest.raises(StoreUnusable, match="Name a local place"):

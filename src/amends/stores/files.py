@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x616D6E64  # "amnd"
 OLDEST = (3, 35, 0)
 
+LOG_KEPT = 16 << 20
+"""Bytes of the write-ahead log that stay on the disk when it begins anew, after somebody read for long while others wrote."""
+
 _making = threading.Lock()
 
 
@@ -90,6 +93,7 @@ def _set(path: Path, connection: sqlite3.Connection, durability: Durability, bus
             f"{path} is in a place where several programs cannot share memory (a network folder?). Name a local place."
         )
     connection.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
+    connection.execute(f"PRAGMA journal_size_limit={LOG_KEPT}")
 
 
 def _patiently(connection: sqlite3.Connection, sql: str, busy: float) -> object:
