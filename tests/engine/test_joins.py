@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from amends import Compensated, Engine, Retry, all_of, any_of, receive, saga, step, within
 from amends.engine import flight
+from amends.engine.runner import Runner
 from amends.errors import BranchesFailed
 from amends.model import records as r
 from tests.model import forks
@@ -232,6 +233,20 @@ def test_the_end_of_the_time_is_decided_once(tmp_path: Path) -> None:
         assert [each.arrival for each in decided] == [(2,)]
 
     with_engine(tmp_path, work)
+
+
+def test_a_timer_whose_branch_has_just_ended_is_no_news(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(engine: Engine) -> None:
+        handle = await engine.start(first_of(), id="x")
+        await opened("a began").wait()
+        for name in ("drop", "a"):
+            opened(name).set()
+        runner = cast("Runner", engine._crew.runners["x"])
+        runner.tell(r.TimeUp(0.0, 3))
+        assert await handle.result() == "a"
+
+    with_engine(tmp_path, work)
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("many", [forks.naps, forks.asks])

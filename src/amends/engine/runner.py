@@ -140,6 +140,8 @@ class Runner:
         for fact, number in inbox:
             if number is not None:
                 mail.append(number)
+            if isinstance(fact, records.TimeUp) and fact.pos not in self.machine.timers:
+                continue  # what it was set for has come to its end by a fact before it
             try:
                 decided = self.machine.receive(fact)
             except IllegalFact as illegal:
