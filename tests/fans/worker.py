@@ -16,6 +16,8 @@ from amends.errors import TooManyFailures
 PAGE = 1000
 FRACTION = 0.01
 LEDGER = os.open(os.environ.get("LEDGER", os.devnull), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+ANOTHER = os.getpid() if os.environ.get("BROKEN") else ""
+"""Breaks the rule that the control is about: what the world sees as the key depends on the process too."""
 LEFT = [int(os.environ.get("DIE_AFTER", "0"))]
 
 
@@ -25,7 +27,7 @@ def pages(items: int) -> Iterator[range]:
 
 @step(no_undo="the ledger keeps all", retry=Retry(attempts=1))
 async def note(number: int) -> int:
-    os.write(LEDGER, f"{current().key}\n".encode())
+    os.write(LEDGER, f"{current().key}{ANOTHER}\n".encode())
     LEFT[0] -= 1
     if LEFT[0] == 0:
         os.kill(os.getpid(), signal.SIGKILL)
