@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from amends import DefinitionError, all_of, each, saga, within
+from amends import DefinitionError, all_of, each, saga, step, within
 from amends.errors import TooManyFailures
 from amends.model import chunk
 from amends.model.branch import Branch
@@ -152,6 +152,35 @@ async def watched() -> int:
     return await each(book, [f"n{index}" for index in range(40)], limit=2).reduce(look_around, 0)
 
 
+@step(retry=family.ONCE)
+async def last_first(name: str) -> str:
+    """The first item is done long after the others."""
+    for _ in range(1000 if name == "n0" else 0):
+        await asyncio.sleep(0)
+    return await book(name)
+
+
+@last_first.undo(retry=family.ONCE)
+async def undo_last_first(name: str) -> None:
+    family.done[name] -= 1
+
+
+@saga
+async def leaves_with_more_at_hand() -> str:
+    async for name in each(last_first, NAMES, limit=4):
+        return name
+    return ""
+
+
+@saga
+async def leaves_and_goes_on() -> str:
+    async for _ in each(book, [f"n{index}" for index in range(40)], limit=4):
+        break
+    for number in range(9):
+        await book(f"other {number}")
+    return ""
+
+
 @saga
 async def counted(number: int, limit: int) -> list[int]:
     seen = 0
@@ -211,6 +240,8 @@ SAGAS = [
     folded_and_caught,
     leaves_early_many_at_once,
     counted,
+    leaves_with_more_at_hand,
+    leaves_and_goes_on,
     watched,
     takes_its_time,
     nested,
@@ -330,6 +361,18 @@ def test_what_was_taken_is_not_kept_in_memory() -> None:
     gc.collect()
     assert asyncio.run(to_the_end(watched()))[0].value == 40 and len(held) == 40
     assert max(held[-10:]) <= max(held[:10]), "no more is in memory at the end than at the beginning"
+
+
+def test_what_was_at_hand_and_never_taken_is_undone() -> None:
+    outcome, _ = asyncio.run(to_the_end(leaves_with_more_at_hand()))
+    assert outcome.value == "n0" and net() == ["n0"] and "n2" in family.log
+
+
+def test_no_more_is_begun_while_the_body_does_something_else() -> None:
+    outcome, _ = asyncio.run(to_the_end(leaves_and_goes_on()))
+    begun = [line for line in family.log if line.startswith("n")]
+    assert outcome.state == "completed" and len(begun) < 20, begun
+    assert [name for name in net() if name.startswith("n")] == ["n0"]
 
 
 def test_values_come_in_order_while_the_body_does_something_else() -> None:

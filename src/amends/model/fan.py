@@ -45,7 +45,8 @@ def lanes(limit: int) -> int:
 class Fan:
     """What a fan-out does: call `fn` for the items of `source`, `limit` at once, until more fail than are tolerated.
 
-    `early` says that its first chunks are small, so that something comes soon.
+    `streamed` says that the body takes what comes chunk by chunk, and that it is over only when all is taken; `early`, that
+    the first chunks are small, so that something comes soon.
     """
 
     fn: Target[..., Any]
@@ -53,6 +54,7 @@ class Fan:
     limit: int
     tolerate: float
     losers: Losers
+    streamed: bool = False
     early: bool = False
 
     @property
@@ -80,9 +82,9 @@ class Fan:
         """How many of so many items may fail before it is no use to go on with them."""
         return int(min(items, self.allowed(0, complete=False)))
 
-    def over(self, reading: Reading) -> Fan:
+    def over(self, reading: Reading, *, streamed: bool = False, early: bool = False) -> Fan:
         """The same for what is left of the items."""
-        return replace(self, source=self.source.from_here(reading))
+        return replace(self, source=self.source.from_here(reading), streamed=streamed, early=early)
 
 
 class Chunks:
@@ -192,7 +194,7 @@ class Chunks:
         return frozenset(self.arrival) - (frozenset(self._waiting.values()) if self._left else frozenset())
 
     def _verdict(self) -> Verdict | None:
-        if not self._complete or self._open or self._again:
+        if not self._complete or self._open or self._again or (self._fan.streamed and self._waiting):
             return None
         return Verdict.LOST if self._fan.too_many(self.failed, self.done + self.failed, True) else Verdict.MET
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterable, Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 from amends.errors import DefinitionError, StepFailed, TooManyFailures
@@ -206,7 +206,7 @@ class Each(Join[Partial[R_co]]):
     def _stream(self, *, early: bool = False, keep: bool = False) -> Stream:
         taken(self)
         reading = self.fan.source.reading()
-        fan = replace(self.fan.over(reading), early=early)
+        fan = self.fan.over(reading, streamed=True, early=early)
         return Stream(_each(fan), reading, fan.limit if early else chunk.MOST_ITEMS, keep)
 
     @overload
