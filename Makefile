@@ -43,7 +43,8 @@ bench-peers: .venv/dev ## the same beside other engines, which it installs: half
 mutants: .venv/dev ## take each decided rule out of the code, and see that a test notices
 	@$(BIN)/python -m tests.mutants
 
-soak: .venv/dev ## the long proofs: storms, failing disks, a million items, load (an hour of it: make soak SECONDS=3600)
+soak: .venv/dev ## the long proofs: pairs of faults, storms, failing disks, a million items, load (an hour of it: make soak SECONDS=3600)
+	@$(BIN)/python -m tests.testing
 	@$(BIN)/python -m tests.storms
 	@$(BIN)/python -m tests.disks
 	@$(BIN)/python -m tests.fans

@@ -7,7 +7,7 @@ from tests.mutants.mutant import Mutant
 
 def explored(*names: str) -> tuple[str, ...]:
     """Sagas of our own in every world with one fault."""
-    return tuple(f"tests/testing/test_own_joins.py::test_no_fault_breaks_a_rule[{name}-memory]" for name in names)
+    return tuple(f"tests/testing/test_own_joins.py::test_no_fault_breaks_a_rule[{name}]" for name in names)
 
 
 DECISIONS = [

@@ -22,6 +22,7 @@ from amends.model.records import ChildUndoWanted, Decision, JoinDecided, Raw
 from amends.model.waiting import Waiting
 from amends.stores.memory import MemoryStore
 from amends.testing import Scenario, explore
+from amends.testing.explorer import words
 from tests.testing import own_families as families
 from tests.testing import own_joins as joins
 from tests.testing import own_sagas as own
@@ -135,6 +136,11 @@ BROKEN: dict[str, tuple[Callable[[Patch], None], Scenario, str, int]] = {
     "owners hear something else": (owners_are_told_something_else, families.SCENARIOS["two pairs"], "family_agrees", 0),
     "owners do not wait": (owners_do_not_wait, families.SCENARIOS["fails around"], "undo_order", 0),
 }
+
+
+def test_every_record_has_its_words() -> None:
+    kinds = {kind for kind in vars(records).values() if isinstance(kind, type) and issubclass(kind, records.Record)}
+    assert words._WORDS.keys() == kinds - {records.Record, records.Fact, records.Decision}
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -1,4 +1,7 @@
-"""Joins, nested runs and fan-out under the fault explorer: the small ones with two faults, all of them with one."""
+"""Joins, nested runs and fan-out under the fault explorer: one fault, and as many pairs of faults as there is time for.
+
+`python -m tests.testing` plays every pair, on both stores.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,49 @@ from dataclasses import replace
 
 import pytest
 
+from amends.model.records import State
 from amends.testing import explore
-from amends.testing.explorer.scenario import StoreKind
 from tests.testing import own_families, own_joins
 
 SCENARIOS = own_joins.SCENARIOS | own_families.SCENARIOS
 NEVER_COMPLETE = own_joins.NEVER_COMPLETE | own_families.NEVER_COMPLETE
 
+ENOUGH = 200
+"""Worlds of one saga: all with one fault are among them."""
 
-@pytest.mark.parametrize("store", ["memory", "sqlite"])
+IN_SQL = (
+    "either",
+    "two of three",
+    "catches",
+    "fails around",
+    "two pairs",
+    "nests in nested",
+    "sends in a nested run",
+    "each",
+)
+"""Those that a store has to do most for: runs that it starts, frees and tells."""
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_no_fault_breaks_a_rule(name: str, store: StoreKind) -> None:
-    reaches = () if name in NEVER_COMPLETE else ("completed",)
-    exploration = explore(replace(SCENARIOS[name], store=store), faults=1, reaches=reaches)
-    assert exploration.ok and not exploration.tally.elsewhere
+def test_no_fault_breaks_a_rule(name: str) -> None:
+    exploration = explore(SCENARIOS[name], faults=2, budget=ENOUGH, reaches=reaches(name))
+    assert not exploration.tally.elsewhere and all(faults == 2 for faults, _, _ in exploration.tally.sampled)
+
+
+@pytest.mark.parametrize("name", IN_SQL)
+def test_no_fault_breaks_a_rule_in_sqlite(name: str) -> None:
+    exploration = explore(replace(SCENARIOS[name], store="sqlite"), faults=1, reaches=reaches(name))
+    assert exploration.ok and not exploration.tally.sampled
+
+
+def test_branches_are_done_in_another_order_too() -> None:
+    fired = explore(SCENARIOS["two of three"], faults=1).tally.fired
+    assert (
+        fired["overtakes"] == 3
+        and {"deadline_before", "deadline_in_call"} <= explore(SCENARIOS["in time"], faults=1).tally.fired.keys()
+    )
+
+
+def reaches(name: str) -> tuple[State, ...]:
+    """The states that some world must end in."""
+    return () if name in NEVER_COMPLETE else ("completed",)

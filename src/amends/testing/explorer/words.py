@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from amends.model import records as r
+from amends.testing.explorer import tale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,8 @@ def told(turn: Sequence[r.Record], names: dict[int, str]) -> str:
     for record in turn:
         if isinstance(record, r.StepWanted):
             names[record.pos] = record.step
+        elif isinstance(record, r.ChildWanted):
+            names[record.pos] = f"{record.saga} ({tale.named(record.run)})"
         name = names.get(getattr(record, "pos", 0), "the run")
         parts.append(_WORDS[type(record)](record, name))
     return "; ".join(part for part in parts if part)
@@ -39,6 +42,14 @@ _WORDS: dict[type[r.Record], Callable[[Any, str], str]] = {
     r.Resolved: lambda record, name: f"letter {record.letter} resolved by {record.by}",
     r.Abandoned: lambda record, name: f"letter {record.letter} abandoned by {record.by}",
     r.Answered: lambda record, name: f"letter {record.letter} answered by {record.by}",
+    r.ChildDone: lambda record, name: f"{name} has its value",
+    r.ChildClosed: lambda record, name: f"{name} is {record.state.replace('_', ' ')}: {record.cause}",
+    r.ChildStuck: lambda record, name: f"{name} needs a person" if record.letters else f"{name} goes on",
+    r.Unwound: lambda record, name: f"taken back by {tale.named(record.by)}: {record.reason}",
+    r.ChildWanted: lambda record, name: f"wants {name}",
+    r.ChildUndoWanted: lambda record, name: f"wants {name} rolled back",
+    r.Held: lambda record, name: f"has its value {bytes(record.result).decode()}, and can be taken back",
+    r.Stuck: lambda record, name: "needs a person" if record.letters else "goes on",
     r.StepWanted: lambda record, name: f"wants {name}",
     r.RetryWanted: lambda record, name: f"wants {name} again (attempt {record.attempt})",
     r.StopWanted: lambda record, name: f"wants {name} stopped",
