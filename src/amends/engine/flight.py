@@ -99,13 +99,13 @@ class Flight:
     async def _fly(self) -> None:
         self._flying = True
         try:
-            call, limit = self._plan()
+            call, args, named, limit = self._plan()
             if limit is not None:
                 self._deadline = self._crew.now() + limit
                 self._set_alarm(limit, partial(self.interrupt, TimeoutError(f"no answer within {limit:g} seconds")))
             _current.set(self)
             self._called = True
-            value = await (call() if is_async(call.func) else self._crew.threads.run(call))
+            value = await (call(*args, **named) if is_async(call) else self._crew.threads.run(partial(call, *args, **named)))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever user code raises is the outcome of this attempt
@@ -116,18 +116,18 @@ class Flight:
         finally:
             self._crew.berths.leave()
 
-    def _plan(self) -> tuple[partial[Any], float | None]:
+    def _plan(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], float | None]:
         """What to call, with what, and for how many seconds at most."""
         step, effect = self.effect.step, self.effect
         self._given = given = effect.take_given()
         if self._kind == "step":
-            return partial(step.function, **given), step.options.timeout
+            return step.function, (), given, step.options.timeout
         companion: Companion | None = step.checking if self._kind == "check" else step.undoing
         assert companion is not None
         if self._kind == "check":
-            return partial(companion.function, **given), companion.timeout
+            return companion.function, (), given, companion.timeout
         result = None if effect.result is None else step.signature.result.decode(effect.result)
-        return partial(companion.function, result), companion.timeout
+        return companion.function, (result,), {}, companion.timeout
 
     def describe(self) -> Current:
         """What the step can know about the call."""

@@ -279,6 +279,8 @@ class Runner:
         """Set the alarm for the next timer; leave memory when nothing is in flight and there is nothing to do for long."""
         if self._gone or self._committing or self._inbox or self._crew.pausing:
             return
+        if self._flights and self._alarm is None and not self.machine.timers:
+            return
         due = self.machine.timers.next_due if not self.machine.stalled else None
         wait = None if due is None else max(0.0, due - self._now())
         if not self.at_rest or (wait is not None and wait <= PARK_AFTER):

@@ -19,8 +19,8 @@ def step_key(namespace: str, saga: str, run_id: str, pos: int, step: str, args: 
     A BLAKE2b hash (RFC 7693, 16 bytes) of its parts, each with its length in front so that no two splits are alike. It
     holds no attempt, epoch, process or time. `generation` grows when an effect was undone and is wanted anew.
     """
-    texts = (namespace, saga, run_id, str(pos), step, str(generation))
-    head = "".join([f"{len(text)}:{text}" for text in texts])
+    run = f"{len(namespace)}:{namespace}{len(saga)}:{saga}{len(run_id)}:{run_id}"
+    head = f"{run}{pos}:{len(step)}:{step}{generation}:"
     return blake2b(head.encode() + args, digest_size=16).hexdigest()
 
 

@@ -91,7 +91,7 @@ class Machine:
         """The run's state, as operators see it."""
         if self.ended is not None:
             return self.ended.state
-        if self._stalled or (self._stuck and not self._effects.busy):
+        if self._stalled or (not self._effects.busy and self._stuck):
             return "needs_attention"
         if self._held and not self._effects.going_back:
             return "held"

@@ -32,11 +32,11 @@ OPEN: tuple[State, ...] = ("running", "compensating", "needs_attention", "held")
 CLOSED: tuple[State, ...] = ("completed", "compensated", "partly_compensated", "abandoned")
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True):
+class Record(msgspec.Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """One entry of a journal; encoded as an array that starts with the record's name."""
 
 
-class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """An exception as it is kept: what is needed to understand it, bounded in size, and no code."""
 
     type: str
@@ -49,7 +49,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.type}: {self.message}" if self.message else self.type
 
 
-class Kept(msgspec.Struct, frozen=True):
+class Kept(msgspec.Struct, frozen=True, gc=False):
     """An effect that a closed run left in the world, and why."""
 
     pos: int

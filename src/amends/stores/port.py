@@ -35,7 +35,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
     sum: bytes
 
 
-class Run(msgspec.Struct, frozen=True):
+class Run(msgspec.Struct, frozen=True, gc=False):
     """A run's row. `input` and `outcome` are JSON; `seed` is the run's luck; `epoch` grows with every new driver.
 
     `parent` is the run that this one is nested in, if that one can take it back.
@@ -98,7 +98,7 @@ class Act(msgspec.Struct, frozen=True):
     at: float
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """All that one turn writes, in one transaction, if `epoch` is still the run's epoch.
 
     `state`, `next_at` and `outcome` are the row's values after the turn. `release` gives the run up: its owner becomes
