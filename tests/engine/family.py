@@ -214,7 +214,13 @@ async def many_trips(names: list[str]) -> list[str]:
     return list(found)
 
 
-SAGAS = [trip, waiting_trip, deep, tour, tour_with_a_detour, fastest, patient_tour]
+@saga
+async def launches_and_fails() -> None:
+    await trip.using(detached=True)("a")
+    raise ValueError("at once")
+
+
+SAGAS = [launches_and_fails, trip, waiting_trip, deep, tour, tour_with_a_detour, fastest, patient_tour]
 SAGAS += [tour_of_one, tour_and_wait, two_bookings, losers_go_on, maze, meets, sends_to_meet, sends_off, many, many_trips]
 
 

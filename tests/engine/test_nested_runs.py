@@ -173,6 +173,11 @@ def test_a_detached_run_is_started_once_whatever_breaks() -> None:
     assert asyncio.run(main()) > 2
 
 
+def test_a_run_that_starts_another_and_ends_at_once_has_started_it() -> None:
+    outcome, states = asyncio.run(to_the_end(family.launches_and_fails()))
+    assert outcome.state == "partly_compensated" and states["x"] == "partly_compensated" and "x//1" in states
+
+
 def test_an_engine_starts_no_detached_call() -> None:
     async def main() -> None:
         async with family.engine(MemoryStore()) as engine:

@@ -239,10 +239,11 @@ class Engine:
         fact = records.Started(row.created_at)
         decisions = noloop.call(machine.receive, fact)
         turn: list[Record] = [fact, *decisions]
-        if machine.ended is not None:
+        nests = any(isinstance(decision, records.ChildWanted) for decision in decisions)
+        if machine.ended is not None and not nests:
             closed = {"state": machine.state, "outcome": outcome_of(machine), "closed_at": row.created_at}
             row = msgspec.structs.replace(row, owner=None, **closed)
-        first = _first(row, turn)
+        first = None if nests else _first(row, turn)  # nested runs are started by the commit of a turn like any other
         crew.starting.add(row.id)
         try:
             there = await crew.store.create(row, first)
@@ -309,10 +310,8 @@ def _check_id(run_id: str) -> None:
         raise DefinitionError(f"{run_id!r} is no id for a run: {APART!r} stands in the ids of nested runs only.")
 
 
-def _first(row: Run, turn: list[Record]) -> Turn | None:
-    """The first turn of a run; None if it starts nested runs, which is done by the commit of a turn like any other."""
-    if any(isinstance(record, records.ChildWanted) for record in turn):
-        return None
+def _first(row: Run, turn: list[Record]) -> Turn:
+    """The first turn of a run."""
     body = encode_turn(turn)
     return Turn(1, body, chain(seal(row), body))
 
