@@ -177,6 +177,12 @@ def test_a_run_that_goes_its_own_way_is_kept_and_one_that_left_something_says_so
     assert "left in the world: 2 trip/book (no undo is declared)\n" in said
 
 
+def test_a_nested_run_that_is_closed_needs_nobody_any_more() -> None:
+    said = drawn([*TURNED, [r.ChildClosed(107.0, 8, "abandoned", NO, ()), r.UndoWanted(1, 1, "u1")]])
+    assert "letter" not in said and "8 └─ trip            done               abandoned at +7.0 s\n" in said
+    assert "1 reserve            done               being undone\n" in said and "8 trip: " not in said
+
+
 def test_no_more_of_a_value_is_shown_than_can_be_read() -> None:
     long: Turns = [[r.Started(100.0), r.Ended("completed", raw("x" * 10_000), ())]]
     assert len(drawn(long)) < 1000 and len(drawn(long, verbose=True)) > 10_000

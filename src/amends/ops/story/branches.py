@@ -110,7 +110,7 @@ def _child_closed(story: Story, record: r.ChildClosed) -> None:
     line = story.steps[record.pos]
     line.stuck = ()
     how = {"partly_compensated": "undone in part", "abandoned": "abandoned"}.get(record.state, "undone")
-    if line.undo == BEING_UNDONE or line.stopped:
+    if line.undo or line.stopped:
         line.undo = f"{how} at {plus(story.now)}"
         line.outcome = INTERRUPTED if line.ok is None else line.outcome
     else:
