@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("amends.recovery")
 
-BATCH = 64
+BATCH = 256
 """How many runs are claimed at once."""
 
 

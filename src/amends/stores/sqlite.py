@@ -17,6 +17,7 @@ from amends.stores import files, pen, sums
 from amends.stores.faults import explain
 from amends.stores.pen import RUN_COLUMNS as _RUN
 from amends.stores.port import DAMAGED, Act, Change, Letter, LetterQuery, Mail, Run, RunQuery, Turn, verified
+from amends.stores.reader import Reader
 from amends.stores.roster import Roster
 from amends.stores.writer import Writer
 
@@ -49,14 +50,14 @@ class SQLiteStore:
         if self._writer is not None:
             raise EngineClosed("the store is open already; one object serves one worker.")
         self._worker = worker
-        reading = ThreadPoolExecutor(1, thread_name_prefix="amends-reader")
+        thread = ThreadPoolExecutor(1, thread_name_prefix="amends-reader")
         try:
-            identity, writing, self._reader = await asyncio.get_running_loop().run_in_executor(reading, self._connect)
+            identity, writing, reading = await asyncio.get_running_loop().run_in_executor(thread, self._connect)
         except BaseException:  # it is not open then, and the error goes on its way
-            reading.shutdown(wait=False)
+            thread.shutdown(wait=False)
             raise
         self._roster = Roster(worker, lease)
-        self._reading = reading
+        self._reader = Reader(reading, thread)
         self._writer = Writer(
             writing, pen.Pen(worker), beat=self._roster.beat, every=self._roster.every, explain=self._explain
         )
@@ -90,8 +91,7 @@ class SQLiteStore:
     async def _end(self, writer: Writer) -> None:
         self._writer = None
         await writer.close()
-        await asyncio.to_thread(self._reading.shutdown)
-        self._reader.close()
+        await self._reader.close()
 
     async def create(self, run: Run, first: Turn | None) -> Run:
         """See `Store.create`."""
@@ -208,7 +208,7 @@ class SQLiteStore:
     async def _read(self, job: Callable[[sqlite3.Connection], T]) -> T:
         self._demand_open()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._reading, job, self._reader)
+            return await self._reader.read(job)
         except (sqlite3.Error, OverflowError) as error:
             raise self._explain(error) from error
 
