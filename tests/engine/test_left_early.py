@@ -46,7 +46,7 @@ async def fan_out() -> int:
     return 0
 
 
-@pytest.mark.parametrize(("call", "calls"), [(own_generator(), 2), (fan_out(), 5)], ids=repr)
+@pytest.mark.parametrize(("call", "calls"), [(own_generator(), 2), (fan_out(), 3)], ids=repr)
 def test_nothing_is_left_to_the_loop(call: Any, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(family, "SAGAS", [own_generator, fan_out])
     seen.clear()

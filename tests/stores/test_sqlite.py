@@ -258,8 +258,7 @@ def test_a_store_left_behind_by_its_event_loop_stops_to_beat(tmp_path: Path) -> 
         store = SQLiteStore(tmp_path / "a.db")
         await store.open("me", lease=0.04)
         assert store._writer is not None
-        store._reading.shutdown()
-        store._reader.close()
+        await store._reader.close()
         return store._writer._thread
 
     thread = asyncio.run(forget())
