@@ -142,7 +142,7 @@ def test_the_cause_names_the_branches_that_failed_and_a_rollback_in_order_is_nev
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     begin_until("keeps", "keeps", "has its value")
-    for words in (("ps", "--tree"), ("show", "keeps", "--nested"), ("why", "keeps")):
+    for words in (("ps", "--tree"), ("show", "stuck", "--nested"), ("show", "keeps", "--nested"), ("why", "keeps")):
         assert not re.search(r"\x1b\[[0-9;]*\b(31|91)\b", call(*words).stdout), words
 
 

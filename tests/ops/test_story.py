@@ -294,6 +294,12 @@ def test_why_of_a_parent_leads_to_the_letter_of_the_nested_run() -> None:
     assert found.commands[:2] == ("amends dlq show 'o-1//8#1'", "amends dlq retry 'o-1//8#1'")
 
 
+def test_a_cause_that_is_not_of_the_join_that_failed_last_is_told_in_its_own_words() -> None:
+    caught = r.Failure("amends.errors.AllFailed", "every branch failed: no")
+    turned = [*drawings.TURNED[:5], [r.JoinDecided(2, False, (3, 8), ()), r.RollbackBegan("failed", caught)]]
+    assert "because: amends.errors.AllFailed: every branch failed: no." in why(turned).text
+
+
 def test_why_says_once_what_many_nested_runs_need_a_person_for() -> None:
     stuck = [msgspec.structs.replace(letter("undo_failed", "retry"), run_id=f"o-1//{number}") for number in range(1, 6)]
     found = why(drawings.TURNED, *stuck, state="needs_attention")

@@ -130,7 +130,8 @@ class Drawing:
                 detail = detail.partition(" takes it back: ")[0] + " takes it back"  # why is told there
             return Text.assemble(("<< ", "yellow"), (line.what, "yellow"), detail)
         if line.kind == "letter":
-            return Text.assemble((f"!! letter {tale.run}#{line.letter} ", "bold red"), f"({line.what}){detail}")
+            hue = "bold red" if line.letter in tale.story.letters else ""  # one that was acted upon needs nobody
+            return Text.assemble((f"!! letter {tale.run}#{line.letter} ", hue), f"({line.what}){detail}")
         if line.kind == "end":
             return Text.assemble(state(line.what), detail)
         return Text(f"{plain(line.what)}{detail}" + (f" ({line.outcome})" if line.outcome else ""))
