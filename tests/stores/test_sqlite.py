@@ -190,6 +190,19 @@ def test_a_job_that_breaks_fails_alone_whatever_it_raises(tmp_path: Path) -> Non
     with_store(tmp_path / "a.db", work)
 
 
+def test_a_change_is_refused_as_a_whole_also_when_a_job_before_it_gives_its_run_away(tmp_path: Path) -> None:
+    async def work(store: SQLiteStore) -> None:
+        given, other = row("given"), row("other")
+        await asyncio.gather(store.create(given, first(given)), store.create(other, first(other)))
+        assert store._writer is not None
+        jobs = [store._writer.submit(job) for job in (store._roster.leave, change(given, touched=True))]
+        done = await asyncio.gather(*jobs, return_exceptions=True)
+        assert done[0] is None and isinstance(done[1], LeaseLost)
+        assert len(await store.journal("given")) == 1, "nothing of it was written"
+
+    with_store(tmp_path / "a.db", work)
+
+
 def test_no_error_of_the_database_comes_out_raw(tmp_path: Path) -> None:
     async def work(store: SQLiteStore) -> None:
         for sql in ("SELECT * FROM nothing", "INSERT INTO meta VALUES (NULL, NULL)", "nonsense"):

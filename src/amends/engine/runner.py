@@ -34,7 +34,7 @@ PARK_AFTER = 5.0
 STUMBLE = 1.0
 """Seconds before a run is taken up again after the store refused a write."""
 
-_PLAIN = frozenset({records.StepWanted, records.RetryWanted, records.CheckWanted, records.StopWanted, records.TimerWanted})
+_PLAIN = frozenset({records.StepWanted, records.RetryWanted, records.CheckWanted, records.TimerWanted})
 """Decisions that are nobody's business but the run's own."""
 
 _CALLS: dict[type[Decision], Kind] = {

@@ -36,6 +36,10 @@ class NotBegun(Exception):
         self.error = error
 
 
+class Torn(Exception):
+    """A change was refused after its turn was appended: a job before it in the batch gave its run away."""
+
+
 class Writer:
     """Writes changes and runs jobs on its own connection, many in one transaction.
 
@@ -175,9 +179,12 @@ class Writer:
     def _carry_out(self, connection: sqlite3.Connection, job: Change | Job, appended: bool) -> Any:
         if not isinstance(job, Change):
             return job(connection)
-        if appended and job.turn is not None:
+        if not appended or job.turn is None:
+            return self._pen.write(connection, job)
+        try:
             return self._pen.finish(connection, job)
-        return self._pen.write(connection, job)
+        except AmendsError as refused:  # its turn may not stay: each is written alone, in the order in which they came
+            raise Torn from refused
 
     def _refuse(self, batch: list[Waiting], error: BaseException) -> None:
         if not batch:
