@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from amends import DefinitionError, all_of, each, saga, step, within
+from amends import DefinitionError, Retry, all_of, each, saga, step, within
 from amends.errors import TooManyFailures
 from amends.model import chunk
 from amends.model.branch import Branch
@@ -21,6 +21,7 @@ from tests.engine import family
 from tests.engine.family import book, cut_off, go_on, many, many_trips, to_the_end, trip
 
 order: list[str] = []
+asked: list[str] = []
 
 
 @pytest.fixture(autouse=True)
@@ -319,6 +320,47 @@ def test_a_redrive_goes_on_with_what_failed_and_what_was_not_started() -> None:
     done, rest, lost = outcome.value
     assert sorted([*done, *rest, *lost]) == NAMES and "n2" in rest and len(done) < 9
     assert net() == NAMES and all(len(keys) == 1 for keys in family.keys.values())
+
+
+@step(retry=Retry(attempts=1, first=0.0))
+async def pay(name: str) -> str:
+    asked.append(name)
+    if name == "n1":
+        raise TimeoutError
+    if name == "n2" and asked.count(name) == 1:
+        raise ValueError("no")
+    return name
+
+
+@pay.undo
+async def pay_back(name: str) -> None: ...
+
+
+@saga
+async def pays() -> list[Any]:
+    partial = await each(pay, NAMES[:4], limit=2, tolerate=2)
+    again = await partial.redrive()
+    return [sorted([each.item, each.error.in_doubt] for each in partial.failed), list(again.ok)]
+
+
+def test_an_item_that_was_in_doubt_is_what_a_person_made_of_it_and_is_not_redriven() -> None:
+    async def main() -> Any:
+        async with family.engine(MemoryStore()) as engine:
+            handle = await engine.start(pays(), id="x")
+            (letter,) = (await handle.outcome()).letters
+            await engine.dlq.resolve(letter, by="ann", note="paid by hand")
+            while await handle.status() == "needs_attention":  # until the run has heard of it
+                await asyncio.sleep(0)
+            return await handle.result()
+
+    asked.clear()
+    family.SAGAS.append(pays)
+    try:
+        found, again = asyncio.run(main())
+    finally:
+        family.SAGAS.remove(pays)
+    assert found == [["n1", True], ["n2", False]] and again == ["n2"]
+    assert asked.count("n1") == 1 and asked.count("n2") == 2
 
 
 def test_a_redrive_after_a_crash_is_the_same() -> None:

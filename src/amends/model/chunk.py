@@ -56,6 +56,7 @@ class Lapse(msgspec.Struct, frozen=True, array_like=True):
     entry: Entry
     error: Failure
     attempts: int
+    in_doubt: bool = False
 
 
 class Spec(msgspec.Struct, frozen=True):
@@ -224,7 +225,7 @@ def _lapse(entry: Entry, error: Exception) -> Lapse:
     """A failure, with the entry for another attempt: under the same key, unless that was cancelled and is of no use."""
     if isinstance(error, StepFailed) and error.undone:
         entry = Entry(entry.args, entry.key, f"{entry.name}+")
-    return Lapse(entry, *_told(error))
+    return Lapse(entry, *_told(error), isinstance(error, StepFailed) and error.in_doubt)
 
 
 def _told(error: Exception) -> tuple[Failure, int]:

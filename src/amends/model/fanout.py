@@ -132,8 +132,9 @@ class Partial(Generic[R_co]):
     def redrive(self) -> Each[R_co]:
         """Try again what failed, and go on with what was not started: to be awaited.
 
-        An item is tried under the same key, unless that was cancelled because nobody knew whether it took effect. What was
-        done is not done again, nor is it in what comes of this.
+        An item is tried under the same key, unless that was cancelled because nobody knew whether it took effect. One that a
+        person had to decide about (`error.in_doubt`) is what that person made of it, and is not tried. What was done is not
+        done again, nor is it in what comes of this.
 
         Raises:
             DefinitionError: too much failed and `losers` is "undo", so all that was done is undone: call `each` again. Or
@@ -147,7 +148,7 @@ class Partial(Generic[R_co]):
         if self._redriven:
             raise DefinitionError("redrive() was called before: redrive what came of that, and no item twice.")
         self._redriven = True
-        self._reading.put_back([*(lapse.entry for lapse in self._lapses), *self._rest])
+        self._reading.put_back([*(lapse.entry for lapse in self._lapses if not lapse.in_doubt), *self._rest])
         return noted(_each(self._fan.over(self._reading)))
 
     def _failed_item(self, lapse: Lapse) -> FailedItem:
@@ -157,6 +158,7 @@ class Partial(Generic[R_co]):
             error_message=lapse.error.message,
             error_data=shape_of(Any).decode(lapse.error.data),
             attempts=lapse.attempts,
+            in_doubt=lapse.in_doubt,
         )
         return FailedItem(self._fan.source.item(lapse.entry), error, lapse.attempts)
 
