@@ -399,6 +399,9 @@ def test_wrong_uses_are_refused_clearly(tmp_path: Path) -> None:
             await engine.run(sagas.forth("x"), id="x")
         with pytest.raises(DefinitionError, match="a step"):
             await engine.run(shop.look(), id="x")
+        for no_call in (shop.order, "order"):
+            with pytest.raises(DefinitionError, match="a call of a saga, with its arguments"):
+                await engine.run(no_call, id="x")  # type: ignore[arg-type]
         with pytest.raises(DefinitionError, match="id"):
             await engine.run(shop.falsy(1), id="")
         with pytest.raises(NotStorable, match=r"order\.sku"):
@@ -417,6 +420,8 @@ def test_wrong_uses_are_refused_clearly(tmp_path: Path) -> None:
     with_engine(tmp_path, work)
     with pytest.raises(DefinitionError, match="named 'order'"):
         Engine("x.db", sagas=[shop.order, saga_module.Saga(shop.order.function, "order", None)])
+    with pytest.raises(DefinitionError, match=r"sagas=\[order\]"):
+        Engine("x.db", sagas=shop.order)  # type: ignore[arg-type]
     with pytest.raises(DefinitionError, match="max_runs"):
         Engine("x.db", max_runs=0)
 

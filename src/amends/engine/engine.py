@@ -20,6 +20,7 @@ from amends.engine.recovery import Recovery
 from amends.engine.runner import Runner
 from amends.errors import DefinitionError, EngineClosed, IdempotencyConflict, NotStorable, StoreError, UnknownRun
 from amends.model import keys, records
+from amends.model.call import Call
 from amends.model.child import APART
 from amends.model.codec import shape_of
 from amends.model.records import Raw, Record
@@ -30,7 +31,6 @@ from amends.stores.port import Durability, Run, RunQuery, Store, Turn, chain, se
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from amends.model.call import Call
     from amends.model.records import State
 
 R = TypeVar("R")
@@ -270,6 +270,8 @@ class Engine:
         return row
 
     def _registered(self, call: Call[Any]) -> Saga[..., Any]:
+        if not isinstance(call, Call):
+            raise DefinitionError(f"an engine runs a call of a saga, with its arguments: place_order(order), not {call!r}.")
         saga = call.target
         if isinstance(saga, Detached):
             raise DefinitionError(f"{call!r}: an engine starts every run on its own. Give the call without using().")
@@ -295,6 +297,8 @@ class Engine:
 
 def _by_name(sagas: Iterable[Saga[..., Any]]) -> dict[str, Saga[..., Any]]:
     found: dict[str, Saga[..., Any]] = {}
+    if isinstance(sagas, Saga):
+        raise DefinitionError(f"Engine(sagas=...) takes a list: sagas=[{sagas.name}].")
     for saga in sagas:
         if not isinstance(saga, Saga):
             raise DefinitionError(f"Engine(sagas=[...]) takes sagas, not {saga!r}. Decorate it with @saga.")
