@@ -90,6 +90,14 @@ def test_changed_code_is_found(code: Any, turn: int, recorded: str, asked: str, 
     with pytest.raises(Diverged) as caught:
         replayed(half_way(), code, monkeypatch)
     assert caught.value.turn == turn and recorded in caught.value.recorded and asked in caught.value.asked
+    assert "key" not in str(caught.value), "a key differs because something else does, and says nothing to a reader"
+
+
+def test_a_key_that_differs_alone_is_shown() -> None:
+    world, again = half_way(), World(shop.order("a", "ok"), "run-2")
+    with pytest.raises(Diverged, match=r"recorded: StepWanted.*key='(?s:.*)asked: .*key='"):
+        replay(again.machine, world.turns)
+    again.machine.close()
 
 
 def test_a_renamed_step_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -223,7 +223,7 @@ def test_why_names_what_is_posted_and_not_taken_up() -> None:
         ("undo_failed", "still in the world"),
         ("in_doubt", "by its key k17"),
         ("unstorable", "took effect"),
-        ("diverged", "Bring back the code"),
+        ("diverged", "Nothing was called"),
         ("damaged", "damaged"),
     ],
 )

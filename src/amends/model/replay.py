@@ -57,7 +57,7 @@ def _demand(machine: Machine, number: int, recorded: list[Record], asked: list[D
         was = recorded[index] if index < len(recorded) else None
         now = asked[index] if index < len(asked) else None
         if was is None or now is None or not _same(was, now):
-            raise Diverged(machine.run_id, number, _shown(was), _shown(now))
+            raise Diverged(machine.run_id, number, _shown(was, now), _shown(now, was))
 
 
 def _same(was: Record, now: Record) -> bool:
@@ -68,10 +68,14 @@ def _same(was: Record, now: Record) -> bool:
     return type(was) is type(now) and encode_turn([was]) == encode_turn([now])
 
 
-def _shown(record: Record | None) -> str:
+def _shown(record: Record | None, other: Record | None = None) -> str:
+    """A record without what says nothing to a reader: its time, and a key that differs because something else does."""
     if record is None:
         return "nothing more"
-    parts = [f"{name}={_plain(getattr(record, name))}" for name in record.__struct_fields__ if name != "at"]
+    fields = [name for name in record.__struct_fields__ if name not in ("at", "key")]
+    if type(record) is type(other) and all(getattr(record, name) == getattr(other, name) for name in fields):
+        fields = [name for name in record.__struct_fields__ if name != "at"]
+    parts = [f"{name}={_plain(getattr(record, name))}" for name in fields]
     text = f"{type(record).__name__}({', '.join(parts)})"
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 

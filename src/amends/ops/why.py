@@ -159,7 +159,7 @@ def _letter(letter: Letter) -> str:
         "unstorable": f"Step {step!r} took effect, but what it returned cannot be kept: {error} It is not called again. "
         "Answer with a result that can be kept, or undo it by hand and resolve it.",
         "diverged": f"The code no longer does what the journal says it did: {error} Nothing was called and nothing was "
-        "undone. Bring back the code, start the worker again, and retry.",
+        "undone.",
         "damaged": f"Its journal is damaged: {error}",
     }[letter.kind]
 
