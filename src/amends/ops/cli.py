@@ -16,7 +16,7 @@ from amends.engine.engine import Engine
 from amends.errors import StoreError
 from amends.ops import cli_dlq, cli_explore, cli_runs, screen
 from amends.ops.kin import kin, row_of
-from amends.ops.load import load_saga, sagas_of
+from amends.ops.load import call_of, load_saga, sagas_of
 from amends.ops.progress import Progress
 from amends.ops.screen import common
 from amends.ops.story import because
@@ -57,10 +57,7 @@ async def run(saga: str, given: str, run_id: str | None, timeout: float | None, 
     The saga's value goes to stdout, as JSON.
     """
     target = load_saga(saga)
-    try:
-        call = target.call_json(given.encode())
-    except msgspec.DecodeError as error:
-        raise click.BadParameter(f"--input is not JSON: {error}.") from error
+    call = call_of(target, given)
     if run_id is None:
         run_id = f"{target.name}-{secrets.token_hex(4)}"
         screen.aside(f"run {run_id}")

@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from amends.errors import AmendsError, RuleBroken, StaleToken, Vacuous
 from amends.model.saga import Saga
 from amends.ops import screen
-from amends.ops.load import load_value, sagas_of
+from amends.ops.load import call_of, load_value, sagas_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -91,11 +90,9 @@ def _scenario(name: str, given: str | None, store: Any) -> Scenario:
         worlds = [value for value in vars(module).values() if isinstance(value, World)]
         if len(worlds) > 1:
             raise click.BadParameter(f"the module of {name} holds {len(worlds)} Worlds: name a Scenario.")
-        try:
-            call = found.call_json((given or "{}").encode())
-        except msgspec.DecodeError as error:
-            raise click.BadParameter(f"--input is not JSON: {error}.") from error
-        scenario = Scenario(call, worlds[0] if worlds else World(), sagas=tuple(sagas_of(module.__name__)))
+        scenario = Scenario(
+            call_of(found, given or "{}"), worlds[0] if worlds else World(), sagas=tuple(sagas_of(module.__name__))
+        )
     elif not isinstance(found, Scenario):
         raise click.BadParameter(f"{name} is {type(found).__name__}; name a saga, or a Scenario of amends.testing.")
     elif given is not None:

@@ -10,8 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import click
+import msgspec
 
-from amends.errors import AmendsError
+from amends.errors import AmendsError, DefinitionError, NotStorable
+from amends.model.call import Call
 from amends.model.saga import Saga
 
 
@@ -26,6 +28,16 @@ def load_saga(name: str) -> Saga[..., Any]:
         if saga_name in (saga.name, saga.function.__name__):
             return saga
     raise click.BadParameter(f"{module_name} has no saga {saga_name!r}. It has: {known}.")
+
+
+def call_of(saga: Saga[..., Any], given: str) -> Call[Any]:
+    """A call of a saga with what was typed as `--input`; raises `click.BadParameter` that names the option."""
+    try:
+        return saga.call_json(given.encode())
+    except msgspec.DecodeError as error:
+        raise click.BadParameter(f"--input is not JSON: {error}.") from error
+    except (NotStorable, DefinitionError) as error:
+        raise click.BadParameter(f"--input: {error}") from error
 
 
 def load_value(name: str) -> tuple[Any, ModuleType]:
