@@ -128,3 +128,19 @@ def test_a_deadline_interrupts_a_step_that_hangs(tmp_path: Path) -> None:
             return outcome.cause.type
 
     assert asyncio.run(main()) == "DeadlineExceeded"
+
+
+@saga(deadline=HOUR / 2)
+async def waits_for_half_an_hour() -> None:
+    await hangs()
+
+
+def test_an_alarm_is_set_anew_when_a_message_brings_the_run_s_time_forward(tmp_path: Path) -> None:
+    async def story() -> str:
+        async with asyncio.timeout(LONG), Engine(tmp_path / "a.db", sagas=[waits_for_half_an_hour]) as driver:
+            handle = await driver.start(waits_for_half_an_hour(), id="run")
+            async with engine(tmp_path / "a.db", HOUR, drive=False) as ahead:
+                await ahead.tell("run", "hello")
+            return (await handle.outcome()).state
+
+    assert asyncio.run(story()) == "compensated"

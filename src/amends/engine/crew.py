@@ -107,7 +107,7 @@ class Crew:
         self.wake = asyncio.Event()
         self.adopt: Callable[[Run, float], None] = _nobody
         self._ready: list[Driver] = []
-        self._watchers: dict[str, list[asyncio.Future[Seen | None]]] = {}
+        self._watchers: dict[str, set[asyncio.Future[Seen | None]]] = {}
         self._clock = self.loop.time
         self._anchor = wall() - self._clock()
 
@@ -163,11 +163,15 @@ class Crew:
         self.unsure = True
         self.wake.set()
 
-    def watch(self, run_id: str) -> asyncio.Future[Seen | None]:
-        """A future that is done when the run, driven here, has its value, closes or needs a person; or is let go of: None."""
+    async def watch(self, run_id: str) -> Seen | None:
+        """Wait until the run, driven here, has its value, closes or needs a person; or is let go of: None."""
         future: asyncio.Future[Seen | None] = self.loop.create_future()
-        self._watchers.setdefault(run_id, []).append(future)
-        return future
+        watching = self._watchers.setdefault(run_id, set())
+        watching.add(future)
+        try:
+            return await future
+        finally:
+            watching.discard(future)  # whoever gives up is not remembered for as long as the run is driven
 
     def dismiss(self, run_id: str) -> None:
         """Tell those who watch a run that it is not driven here any more."""

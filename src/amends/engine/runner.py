@@ -155,14 +155,20 @@ class Runner:
         return partial(self._commit, turn, decisions, tuple(mail)) if turn or mail else self._rest
 
     def _commit(self, turn: list[Record], decisions: list[Decision], mail: tuple[int, ...]) -> None:
-        entry = None
-        if turn:
-            body = encode_turn(turn)
-            entry = Turn(self._seq + 1, body, chain(self._sum, body))
+        try:
+            change = self._change(self._entry(turn), decisions, mail)
+        except Exception as error:  # it is this run's trouble only: others write their turns in the same go
+            self._stumble(error)
+            return
         self._committing = True
-        change = self._change(entry, decisions, mail)
         self._crew.starting.update(nested.id for nested in change.starts if nested.owner is not None)
         self._crew.store.commit(change).add_done_callback(partial(self._committed, change, turn, decisions))
+
+    def _entry(self, turn: list[Record]) -> Turn | None:
+        if not turn:
+            return None
+        body = encode_turn(turn)
+        return Turn(self._seq + 1, body, chain(self._sum, body))
 
     def _change(self, entry: Turn | None, decisions: list[Decision], mail: tuple[int, ...]) -> Change:
         """All that a turn writes; most turns write their entry in the journal, and nothing else."""
@@ -291,12 +297,16 @@ class Runner:
             self._park(None if due is None else due - self._ahead)
 
     def _set_alarm(self, due: float | None, wait: float | None, ring: Callable[[], None]) -> None:
-        """Have the alarm go off after so many seconds; one that is set for the same instant already is left alone."""
+        """Have the alarm go off after so many seconds; one that is set for the same instant already is left alone.
+
+        An instant is the same by this worker's clock: the run's own time may have been brought forward.
+        """
+        instant = None if due is None else due - self._ahead
         if self._alarm is not None:
-            if due is not None and due == self._due:
+            if instant is not None and instant == self._due:
                 return
             self._alarm.cancel()
-        self._due = due
+        self._due = instant
         self._alarm = None if wait is None else self._crew.loop.call_later(wait, ring)
 
     def give_room(self) -> None:
