@@ -65,11 +65,11 @@ def test_a_process_that_ended_is_gone_even_before_its_parent_asks() -> None:
     with child:
         assert child.stdout is not None
         born = child.stdout.readline().strip()
-        assert not lease.is_gone(born)
+        assert not lease.is_gone(born) and not lease.has_ended(child.pid)
         child.kill()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert lease.is_gone(born)
-    assert lease.is_gone(born)
+        assert lease.is_gone(born) and lease.has_ended(child.pid)
+    assert lease.is_gone(born) and lease.has_ended(child.pid)
 
 
 def test_one_that_may_not_be_asked_is_taken_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 import socket
 import time
@@ -24,6 +23,7 @@ from amends.ops.plain import plain_nest, plain_row, plain_story
 from amends.ops.screen import common, reading
 from amends.ops.story import Story
 from amends.ops.why import Look, explain
+from amends.stores.lease import has_ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,12 +217,4 @@ def gone(owner: str | None) -> bool:
     """Whether a worker of this machine has died; False when that cannot be told from here."""
     host, _, rest = (owner or "").partition(":")
     pid = rest.partition(":")[0]
-    if host != socket.gethostname() or not pid.isdecimal():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return host == socket.gethostname() and pid.isdecimal() and has_ended(int(pid))

@@ -6,6 +6,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+ENDED = ":ended"
+"""Stands for the start time in the name of a process that has ended."""
+
 
 class Watch:
     """What one observer has seen of the others. `now` is the observer's monotonic clock, in seconds."""
@@ -64,10 +67,15 @@ def is_gone(born: str) -> bool:
     if not here or not born.startswith(here) or not pid.isdecimal():
         return False
     name = _name_of(int(pid))
-    if name is not None:
-        return name != born
+    return name != born if name is not None else has_ended(int(pid))
+
+
+def has_ended(pid: int) -> bool:
+    """Whether no process of this number runs here; one whose parent has not asked for its end yet has ended too."""
+    if (_name_of(pid) or "").endswith(ENDED):
+        return True
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except OSError:  # it is there, and belongs to somebody else
@@ -93,5 +101,4 @@ def _name_of(pid: int) -> str | None:
     if not place:
         return None
     fields = stat[stat.rindex(")") + 2 :].split()
-    started = "ended" if fields[0] in "ZX" else fields[19]
-    return f"{place}{pid}:{started}"
+    return f"{place}{pid}{ENDED if fields[0] in 'ZX' else ':' + fields[19]}"
