@@ -58,7 +58,7 @@ def test_exit_codes_say_how_it_ended(run: Any) -> None:
         (("run", "no.such:saga"), "no module"),
         (("run", "tests.model.shop:order", "--input", "{"), "not a JSON object"),
         (("run", "tests.model.shop:order", "--input", "5"), "JSON object"),
-        (("run", "tests.model.shop:order", "--input", '{"sku":1,"card":"a"}'), "str"),
+        (("run", "tests.model.shop:order", "--input", '{"sku":1,"card":"a"}'), "got `int` at order.sku"),
         (("run", "tests.model.shop:order", "--input", '{"sku":"a"}'), "--input: 'order' lacks card"),
         (("run", "tests.model.shop:order", "--input", '["a","b","c"]'), "takes 2"),
         (("worker", "json"), "no sagas"),

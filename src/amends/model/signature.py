@@ -91,7 +91,7 @@ class Signature:
         unknown = parts.keys() - self.shapes.keys()
         if unknown:
             raise NotStorable(f"{self._name!r} takes no {', '.join(sorted(unknown))}", cure=f"It takes {self._signature}.")
-        values = {name: shape.decode(parts[name]) for name, shape in self.shapes.items() if name in parts}
+        values = {name: self._read(name, parts[name]) for name in self.shapes if name in parts}
         missing = [
             name
             for name, parameter in self._signature.parameters.items()
@@ -100,6 +100,12 @@ class Signature:
         if missing:
             raise NotStorable(f"{self._name!r} lacks {', '.join(missing)}", cure=f"It takes {self._signature}.")
         return values
+
+    def _read(self, name: str, raw: msgspec.Raw) -> Any:
+        try:
+            return self.shapes[name].decode(raw)
+        except NotStorable as error:
+            raise NotStorable(error.what, path=(self._name, name, *error.path), cure=error.cure) from error
 
     def positional(self, raw: bytes | msgspec.Raw) -> dict[str, Any]:
         """Arguments given as a JSON array, in order, by name.
