@@ -204,6 +204,17 @@ def test_why_of_a_pause_says_when_it_ends_and_what_went_wrong() -> None:
     assert "in 60.0 s" in found.text and "ConnectionError: peer reset." in found.text
 
 
+def test_what_a_message_set_off_is_no_earlier_than_the_worker_that_took_it_up() -> None:
+    story = tell(
+        [
+            [r.Started(100.0), receive(1)],
+            [r.Recovered(104.0, "w")],
+            [r.Told(101.0, "Yes", raw(1), "ann"), r.Ended("completed", r.NULL, ())],
+        ]
+    )
+    assert [(line.kind, line.at) for line in story.lines[1:]] == [("event", 4.0), ("message", 1.0), ("end", 4.0)]
+
+
 def test_why_of_a_body_that_waits() -> None:
     found = why([[r.Started(100.0), receive(1, until=170.0)], [r.Told(101.0, "No", raw(2), "bob")]])
     assert "waits for a message Yes, at most until" in found.text and "not asked for yet: No" in found.text

@@ -25,7 +25,7 @@ def tell(turns: Iterable[Sequence[r.Record]], *, since: float = 0.0) -> Story:
         for record in turn:
             if isinstance(record, r.Fact):
                 story.start = story.start or record.at
-                story.now, story.rang = record.at - story.start, 0
+                story.now, story.rang = max(story.now, record.at - story.start), 0  # posted earlier is not done earlier
             teller = _TELLERS.get(type(record))
             if teller is not None:
                 teller(story, record)

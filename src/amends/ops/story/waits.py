@@ -63,6 +63,7 @@ def give_up(story: Story, pos: int) -> None:
 
 def _told(story: Story, record: r.Told) -> None:
     message = story.add("message", record.name, args=bytes(record.body).decode(), detail=f"from {record.by}")
+    message.at = record.at - story.start
     message.outcome = "not asked for yet" if story.state == "running" else "never asked for"
     story.unread.append(message)
     _hand_over(story, record.name)
