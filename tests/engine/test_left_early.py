@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from amends import each, saga, step
+from amends import each, receive, saga, step
+from amends.errors import ForeignAwait
 from amends.stores.memory import MemoryStore
 from tests.engine import family
 
@@ -39,6 +40,17 @@ async def own_generator() -> int:
 
 
 @saga
+async def cleans_up() -> None:
+    try:
+        await receive(str)
+    finally:
+        try:
+            asyncio.get_running_loop().create_task(asyncio.sleep(0), name="left behind")
+        except ForeignAwait:
+            seen.append("refused")
+
+
+@saga
 async def fan_out() -> int:
     async for number in each(count, range(5), limit=1):
         if number == 1:
@@ -62,3 +74,16 @@ def test_nothing_is_left_to_the_loop(call: Any, calls: int, monkeypatch: pytest.
 
     assert asyncio.run(main()) == 1 and told == []
     assert [line for line in seen if line != "left"] == [f"count {number}" for number in range(calls)]
+
+
+def test_a_body_that_is_let_go_of_finds_no_loop_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(family, "SAGAS", [cleans_up])
+    seen.clear()
+
+    async def main() -> None:
+        async with family.engine(MemoryStore()) as engine:
+            await engine.start(cleans_up(), id="x")
+        assert "left behind" not in [task.get_name() for task in asyncio.all_tasks()]
+
+    asyncio.run(main())
+    assert seen == ["refused"]

@@ -248,15 +248,15 @@ class Engine:
         try:
             there = await crew.store.create(row, first)
         except StoreError:
-            machine.close()
+            noloop.call(machine.close)
             crew.doubt()  # the run may be there, and ours
             raise
         finally:
             crew.starting.discard(row.id)
         if there.seed != row.seed:
-            machine.close()
+            noloop.call(machine.close)
         elif first is None:
-            machine.close()
+            noloop.call(machine.close)
             crew.adopt(there, 0.0)
         else:
             runner = crew.runners[row.id] = Runner(crew, row, machine, 1, first.sum)

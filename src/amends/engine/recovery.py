@@ -146,11 +146,11 @@ class Recovery:
         try:
             self._replay(machine, row.input, story)
         except Diverged as diverged:
-            machine.close()
+            noloop.call(machine.close)
             await self._stall(row, turns, story, mail, diverged)
             return
         if crew.pausing:
-            machine.close()
+            noloop.call(machine.close)
             return
         total = turns[-1].sum if turns else seal(row)
         runner = Runner(crew, row, machine, len(turns), total)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from amends.engine import family, telemetry
+from amends.engine import family, noloop, telemetry
 from amends.engine.crew import TOLD, Seen
 from amends.engine.flight import Flight, Interrupted, Kind
 from amends.engine.papers import letter_row, outcome_of
@@ -363,6 +363,6 @@ class Runner:
         for flight in self._flights.values():
             flight.drop()
         self._flights.clear()
-        self.machine.close()
+        noloop.call(self.machine.close)
         if self._crew.slots() == 1:
             self._crew.wake.set()  # there was no room until now
