@@ -47,6 +47,7 @@ async def _dropped_before_it_began() -> list[str]:
     log: list[str] = []
     crew = SimpleNamespace(loop=asyncio.get_running_loop(), berths=Berths(1))
     flight = Flight(cast("Any", crew), cast("Any", None), cast("Any", None), "step", 1, cast("Any", None))
+    flight.board()
     flight.drop()
     await asyncio.sleep(0)
     crew.berths.enter(One("a", log))

@@ -63,7 +63,10 @@ class Flight:
         self._kind = kind
         self._attempt = attempt
         self._land = land
-        crew.berths.enter(self)
+
+    def board(self) -> None:
+        """Make the call now, or when there is room for it. With eager tasks it may have landed when this returns."""
+        self._crew.berths.enter(self)
 
     def begin(self) -> None:
         """There is room for the call."""

@@ -261,7 +261,9 @@ class Runner:
         kind = _CALLS.get(type(decision))
         if kind is not None:
             pos, attempt = decision.pos, getattr(decision, "attempt", 1)  # type: ignore[attr-defined]  # calls have one
-            self._flights[pos] = Flight(self._crew, self.machine, self.machine.effects[pos], kind, attempt, self._landed)
+            flight = Flight(self._crew, self.machine, self.machine.effects[pos], kind, attempt, self._landed)
+            self._flights[pos] = flight
+            flight.board()
         elif isinstance(decision, records.StopWanted) and decision.pos in self._flights:
             self._flights[decision.pos].interrupt(Interrupted("its branch lost a join, or the run rolls back"))
 
