@@ -17,9 +17,9 @@ TURNS = [
         "decisions are performed before the commit",
         "Journal: an intent is durable before the call",
         "engine/runner.py",
-        "        self._committing = True\n        change =",
+        "        self._committing = True\n        self._crew.starting",
         "        self._committing = True\n        for wanted in decisions:\n            self._perform(wanted)\n"
-        "        decisions = []\n        change =",
+        "        decisions = []\n        self._crew.starting",
         FIRST,
     ),
     Mutant(
@@ -217,7 +217,7 @@ RECOVERIES = [
         "a run that diverged is driven on by guess",
         "Versions: a run whose code diverged is parked, never rolled back by guess",
         "engine/recovery.py",
-        "            machine.close()\n            await self._stall(row, turns, story, mail, diverged)\n            return\n",
+        "            noloop.call(machine.close)\n            await self._stall(row, turns, story, mail, diverged)\n            return\n",
         "            log.info(diverged)\n",
         (f"{ENGINE}::test_code_that_diverged_is_parked_and_goes_on_once_repaired",),
     ),

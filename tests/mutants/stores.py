@@ -231,8 +231,8 @@ WRITER = [
         "each turn has a commit of its own",
         "Store: turns that wait share one commit",
         "stores/writer.py",
-        "                if len(batch) == MOST_AT_ONCE:",
-        "                if batch:",
+        "MOST_AT_ONCE = 1024",
+        "MOST_AT_ONCE = 1",
         WRITES,
     ),
     Mutant(

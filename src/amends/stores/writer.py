@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("amends.store")
 
 MOST_AT_ONCE = 1024
-"""Jobs in one transaction, so that others get their turn with the file."""
+"""Jobs after which a transaction takes in no more, so that others get their turn with the file."""
 
 
 class NotBegun(Exception):
@@ -61,7 +61,8 @@ class Writer:
         self._every = every
         self._explain = explain
         self._loop = asyncio.get_running_loop()
-        self._waiting: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._going: list[Waiting] = []
+        self._waiting: SimpleQueue[list[Waiting] | None] = SimpleQueue()
         self._held: list[Waiting] = []
         self._closing = False
         self._broken: StoreError | None = None
@@ -75,14 +76,23 @@ class Writer:
         if self._closing:
             future.set_exception(EngineClosed("the store is closed."))
             return future
-        self._waiting.put((job, future))
+        if not self._going:
+            self._loop.call_soon(self._hand_over)
+        self._going.append((job, future))
+        return future
+
+    def _hand_over(self) -> None:
+        """Give the thread all of one go: woken for its first part, it would fight for the interpreter with the rest."""
+        going, self._going = self._going, []
+        for start in range(0, len(going), MOST_AT_ONCE):
+            self._waiting.put(going[start : start + MOST_AT_ONCE])
         if self._broken is not None:  # looked at after the put: whoever comes last turns away what nobody will take
             self._turn_away(self._broken)
-        return future
 
     async def close(self) -> None:
         """Finish what waits, then end the thread."""
         self._closing = True
+        self._hand_over()
         self._waiting.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -112,8 +122,8 @@ class Writer:
         try:
             waiting = self._waiting.get(timeout=patience)
             while waiting is not None:
-                batch.append(waiting)
-                if len(batch) == MOST_AT_ONCE:
+                batch += waiting
+                if len(batch) >= MOST_AT_ONCE:
                     return batch, False
                 waiting = self._waiting.get_nowait()
         except Empty:
@@ -199,7 +209,7 @@ class Writer:
             except Empty:
                 break
             if waiting is not None:
-                left.append(waiting)
+                left += waiting
         self._tell(left, [(None, error)] * len(left))
 
     def _tell(self, batch: list[Waiting], settled: list[Came]) -> None:
