@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from amends import Engine, saga, step
+from amends.engine.flight import Flight
+from amends.model.machine import Machine
 from amends.stores.memory import MemoryStore
 from amends.stores.sqlite import SQLiteStore
 
@@ -129,3 +132,20 @@ def test_a_step_takes_so_many_calls_of_python_and_a_thousandth_no_more_than_the_
     each = (many - few) / 200
     assert each <= 145, f"{each:.0f} calls for a step; they were 131 when this was written"
     assert many - few <= few * 1.05, "a step costs no more, the longer a run is"
+
+
+def test_a_run_that_is_over_leaves_nothing_to_the_garbage_collector(tmp_path: Path) -> None:
+    async def main() -> int:
+        async with Engine(tmp_path / "a.db", sagas=[count_up], poll=60, lease=600) as engine:
+            await engine.run(count_up(1), id="before")
+            gc.collect()
+            gc.disable()
+            try:
+                for number in range(20):
+                    await engine.run(count_up(STEPS), id=f"run-{number}")
+                await asyncio.sleep(0)
+                return sum(isinstance(each, (Flight, Machine, asyncio.Task)) for each in gc.get_objects())
+            finally:
+                gc.enable()
+
+    assert asyncio.run(main()) <= 5, "the task of the test, and those of the engine"

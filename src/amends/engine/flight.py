@@ -117,6 +117,7 @@ class Flight:
         else:
             self._ended(value, None)
         finally:
+            self._task = None  # its context knows this flight: without this, each call would wait for the garbage collector
             self._crew.berths.leave()
 
     def _plan(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], float | None]:
