@@ -18,7 +18,7 @@ def described() -> dict[str, str]:
     return {
         "processor": f"{_first_line('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
-        "system": f"Linux {platform.release()}",
+        "system": f"Linux {platform.release().partition('-')[0]}",
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
         "PostgreSQL": servers.postgres_version() or "none",
