@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import resource
 import sqlite3
 import subprocess
@@ -100,8 +101,10 @@ async def _grows(number: int, limit: int) -> float:
 
 
 def _peak() -> int:
-    """KiB of memory that this process has had at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """KiB of memory that this program has had at most; what its parent had before it became this one does not count."""
+    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found is not None, "Linux says how much memory a program has had"
+    return int(found[1])
 
 
 def _cpu() -> float:

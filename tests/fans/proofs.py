@@ -63,7 +63,7 @@ def killed(folder: Path, items: int, limit: int) -> dict[str, Any]:
     assert len(effects) == items, "an item is lost, or has two keys"
     assert max(effects.values()) <= 2 and len(twice) <= limit, "more than was in flight was done again"
     assert not twice & before, "an item whose outcome was committed was done again"
-    assert told["mib"] <= MOST_MIB
+    assert 0 < told["mib"] <= MOST_MIB
     return {"items": items, "committed": len(before), "twice": len(twice), "mib": told["mib"]}
 
 
