@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from amends import Engine, each, saga, step
+from benchmarks import gauge
 from benchmarks.sagas import noop
 
 PAGE = 1000
@@ -49,9 +48,9 @@ async def regretted(items: int, limit: int) -> None:
 async def items(path: Path, number: int, limit: int = 100) -> tuple[float, float, float]:
     """Items per second, CPU microseconds per item, and bytes of journal per item."""
     async with Engine(path, sagas=[total]) as engine:
-        cpu, began = _cpu(), time.perf_counter()
+        cpu, began = gauge.read(None).cpu, time.perf_counter()
         found = await engine.run(total(number, limit), id="fan-out")
-        taken, cpu = time.perf_counter() - began, _cpu() - cpu
+        taken, cpu = time.perf_counter() - began, gauge.read(None).cpu - cpu
     assert found == number * (number - 1) // 2
     with sqlite3.connect(path) as db:
         size = db.execute("SELECT sum(length(body)) FROM turns").fetchone()[0]
@@ -95,21 +94,9 @@ async def _grows(number: int, limit: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         async with Engine(Path(folder) / "m.db", sagas=[total]) as engine:
             await engine.run(total(1, 1), id="warm")
-            idle = _peak()
+            idle = gauge.peak()
             await engine.run(total(number, limit), id="fan-out")
-            return (_peak() - idle) / 1024
-
-
-def _peak() -> int:
-    """KiB of memory that this program has had at most; what its parent had before it became this one does not count."""
-    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    assert found is not None, "Linux says how much memory a program has had"
-    return int(found[1])
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+            return (gauge.peak() - idle) / 1024
 
 
 if __name__ == "__main__":

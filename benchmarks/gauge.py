@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,13 @@ def memory(server: int | None) -> int:
     """Bytes of memory now: of this process, and what a server's tree holds beyond what it shares with others."""
     tree = _tree(server) if server is not None else []
     return sum(_resident(str(pid)) for pid in ["self", *tree])
+
+
+def peak() -> int:
+    """KiB of memory that this program has had at most; what its parent had before it became this one does not count."""
+    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found is not None, "Linux says how much memory a program has had"
+    return int(found[1])
 
 
 def kept(folder: Path) -> int:

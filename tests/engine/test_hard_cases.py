@@ -17,6 +17,7 @@ from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import Change, Run
 from tests.engine import family
 from tests.engine.family import book, broken, done, trip
+from tests.engine.patience import until
 
 
 @pytest.fixture(autouse=True)
@@ -94,11 +95,6 @@ def engine(store: MemoryStore, **options: Any) -> Engine:
 
 def run(main: Callable[[], Awaitable[Any]]) -> Any:
     return asyncio.run(asyncio.wait_for(main(), 20))
-
-
-async def until(what: Callable[[], bool]) -> None:
-    while not what():
-        await asyncio.sleep(0.001)
 
 
 async def ended(engine: Engine, run_id: str = "x") -> Any:

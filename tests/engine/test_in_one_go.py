@@ -10,6 +10,7 @@ from amends import Engine, Retry, saga, step
 from amends.engine import recovery, runner
 from amends.model.records import Record
 from amends.stores.memory import MemoryStore
+from amends.stores.port import Turn
 
 calls: list[int] = []
 together = asyncio.Event()
@@ -38,16 +39,16 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_turn_that_cannot_be_written_down_holds_up_no_other_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    encode, broken = runner.encode_turn, 1
+    written, broken = runner.entry, 1
 
-    def breaks_once(turn: list[Record]) -> bytes:
+    def breaks_once(seq: int, before: bytes, turn: list[Record]) -> Turn:
         nonlocal broken
         if broken:
             broken -= 1
             raise MemoryError
-        return encode(turn)
+        return written(seq, before, turn)
 
-    monkeypatch.setattr(runner, "encode_turn", breaks_once)
+    monkeypatch.setattr(runner, "entry", breaks_once)
 
     async def main() -> list[str]:
         async with Engine(MemoryStore(), sagas=[meets]) as engine, asyncio.timeout(5):

@@ -14,6 +14,7 @@ from amends.errors import StoreError
 from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import Change
 from tests.engine import family
+from tests.engine.patience import until
 
 
 @pytest.fixture(autouse=True)
@@ -29,11 +30,6 @@ def net() -> list[str]:
 
 def run(main: Callable[[], Awaitable[Any]]) -> Any:
     return asyncio.run(asyncio.wait_for(main(), 10))
-
-
-async def until(what: Callable[[], bool]) -> None:
-    while not what():
-        await asyncio.sleep(0.002)
 
 
 class Unheard(MemoryStore):

@@ -19,6 +19,7 @@ from amends.model.saga import Saga
 from amends.model.turn import encode_fact
 from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import Change, Mail, Turn
+from tests.engine.patience import until
 
 marks: list[str] = []
 gate = here = asyncio.Event()
@@ -96,11 +97,6 @@ def run(main: Callable[[], Awaitable[Any]]) -> Any:
         return await asyncio.wait_for(main(), 5)
 
     return asyncio.run(bounded())
-
-
-async def until(what: Callable[[], bool]) -> None:
-    while not what():
-        await asyncio.sleep(0.005)
 
 
 async def journaled(engine: Engine, kind: type[Record]) -> list[Any]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from amends import Engine, Retry, current, each, saga, step
 from amends.errors import TooManyFailures
+from benchmarks.gauge import peak
 
 PAGE = 1000
 FRACTION = 0.01
@@ -57,13 +56,6 @@ async def given_up(items: int, limit: int, known: int) -> list[int]:
     except TooManyFailures as error:
         return [len(error.partial.failed), sum(error.partial.counts)]  # type: ignore[attr-defined]
     return []
-
-
-def peak() -> int:
-    """KiB of memory that this program has had at most; what its parent had before it became this one does not count."""
-    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    assert found is not None, "Linux says how much memory a program has had"
-    return int(found[1])
 
 
 async def main(place: str, name: str, *args: str) -> None:

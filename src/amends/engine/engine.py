@@ -15,7 +15,7 @@ from amends.engine import noloop
 from amends.engine.crew import Crew, Limits
 from amends.engine.deadletters import DeadLetters, _me
 from amends.engine.handle import Handle
-from amends.engine.papers import outcome_of
+from amends.engine.papers import entry, outcome_of
 from amends.engine.recovery import Recovery
 from amends.engine.runner import Runner
 from amends.errors import DefinitionError, EngineClosed, IdempotencyConflict, NotStorable, StoreError, UnknownRun
@@ -25,8 +25,8 @@ from amends.model.child import APART
 from amends.model.codec import shape_of
 from amends.model.records import Raw, Record
 from amends.model.saga import Detached, Saga, message_name
-from amends.model.turn import decode_turn, encode_fact, encode_turn
-from amends.stores.port import Durability, Run, RunQuery, Store, Turn, chain, seal, store_at
+from amends.model.turn import decode_turn, encode_fact
+from amends.stores.port import Durability, Run, RunQuery, Store, seal, store_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -243,7 +243,7 @@ class Engine:
         if machine.ended is not None and not nests:
             closed = {"state": machine.state, "outcome": outcome_of(machine), "closed_at": row.created_at}
             row = msgspec.structs.replace(row, owner=None, **closed)
-        first = None if nests else _first(row, turn)  # nested runs are started by the commit of a turn like any other
+        first = None if nests else entry(1, seal(row), turn)  # nested runs are started by the commit of a turn like any other
         crew.starting.add(row.id)
         try:
             there = await crew.store.create(row, first)
@@ -312,12 +312,6 @@ def _check_id(run_id: str) -> None:
         raise DefinitionError(f"a run's id is 1 to {LONGEST_ID} printable characters; this is {run_id!r}.")
     if APART in run_id:
         raise DefinitionError(f"{run_id!r} is no id for a run: {APART!r} stands in the ids of nested runs only.")
-
-
-def _first(row: Run, turn: list[Record]) -> Turn:
-    """The first turn of a run."""
-    body = encode_turn(turn)
-    return Turn(1, body, chain(seal(row), body))
 
 
 def _conflict(there: Run, saga: str, given: bytes) -> str:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from amends.model.records import NULL, Failure, Kept, Raw
-from amends.stores.port import Letter
+from amends.model.turn import encode_turn
+from amends.stores.port import Letter, Turn, chain
 
 if TYPE_CHECKING:
     from amends.model.effect import Effect
     from amends.model.machine import Machine
-    from amends.model.records import DeadLettered
+    from amends.model.records import DeadLettered, Record
 
 _encoder = msgspec.json.Encoder()
 
@@ -46,6 +47,12 @@ class LetterPaper(msgspec.Struct, frozen=True, omit_defaults=True):
     result: Raw = NULL
     key: str = ""
     attempts: int = 0
+
+
+def entry(seq: int, before: bytes, turn: list[Record]) -> Turn:
+    """A turn as it is journaled; `before` is the checksum of the one in front of it, or the run's seal."""
+    body = encode_turn(turn)
+    return Turn(seq, body, chain(before, body))
 
 
 def outcome_of(machine: Machine) -> bytes:

@@ -17,8 +17,8 @@ from amends.model.failure import failure_of
 from amends.model.machine import RUN
 from amends.model.records import DeadLettered, Fact, LetterKind, Record
 from amends.model.replay import replay
-from amends.model.turn import decode_fact, decode_turn, encode_turn
-from amends.stores.port import Change, LetterQuery, RunQuery, Turn, chain, seal
+from amends.model.turn import decode_fact, decode_turn
+from amends.stores.port import Change, LetterQuery, RunQuery, Turn, seal
 
 if TYPE_CHECKING:
     from amends.engine.crew import Crew
@@ -189,12 +189,11 @@ class Recovery:
         stalled = records.Stalled(now, "diverged", failure_of(error))
         letter = DeadLettered(len(letters) + 1, RUN, "diverged", stalled.error)
         turn: list[Record] = [*(fact for _, fact in acts), stalled, letter]
-        body = encode_turn(turn)
-        entry = Turn(len(turns) + 1, body, chain(turns[-1].sum if turns else seal(row), body))
+        written = papers.entry(len(turns) + 1, turns[-1].sum if turns else seal(row), turn)
         change = _released(row, letter=papers.stall_row(row.id, row.saga, letter, now))
         change = msgspec.structs.replace(
             change,
-            turn=entry,
+            turn=written,
             mail=tuple(no for no, _ in acts),
             posts=family.stuck(row, f"{row.id}#{letter.letter}", now),
         )

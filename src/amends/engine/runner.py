@@ -12,12 +12,12 @@ import msgspec
 from amends.engine import family, noloop, telemetry
 from amends.engine.crew import TOLD, Seen
 from amends.engine.flight import Flight, Interrupted, Kind
-from amends.engine.papers import letter_row, outcome_of
+from amends.engine.papers import entry, letter_row, outcome_of
 from amends.errors import IllegalFact, JournalDamaged, LeaseLost, StoreError
 from amends.model import records
 from amends.model.records import CLOSED, DeadLettered, Decision, Fact, Record
-from amends.model.turn import decode_fact, encode_turn
-from amends.stores.port import Change, Mail, Turn, chain
+from amends.model.turn import decode_fact
+from amends.stores.port import Change, Mail, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +156,8 @@ class Runner:
 
     def _commit(self, turn: list[Record], decisions: list[Decision], mail: tuple[int, ...]) -> None:
         try:
-            change = self._change(self._entry(turn), decisions, mail)
+            written = entry(self._seq + 1, self._sum, turn) if turn else None
+            change = self._change(written, decisions, mail)
         except Exception as error:  # it is this run's trouble only: others write their turns in the same go
             self._stumble(error)
             return
@@ -164,22 +165,16 @@ class Runner:
         self._crew.starting.update(nested.id for nested in change.starts if nested.owner is not None)
         self._crew.store.commit(change).add_done_callback(partial(self._committed, change, turn, decisions))
 
-    def _entry(self, turn: list[Record]) -> Turn | None:
-        if not turn:
-            return None
-        body = encode_turn(turn)
-        return Turn(self._seq + 1, body, chain(self._sum, body))
-
-    def _change(self, entry: Turn | None, decisions: list[Decision], mail: tuple[int, ...]) -> Change:
+    def _change(self, written: Turn | None, decisions: list[Decision], mail: tuple[int, ...]) -> Change:
         """All that a turn writes; most turns write their entry in the journal, and nothing else."""
         state, row, machine = self.machine.state, self.row, self.machine
         if state == self.state == "running" and not mail and not self._returns and _PLAIN.issuperset(map(type, decisions)):
-            return Change(row.id, row.epoch, entry, state, touched=False)
+            return Change(row.id, row.epoch, written, state, touched=False)
         closed, now = state in CLOSED, self._crew.now()
         return Change(
             row.id,
             row.epoch,
-            entry,
+            written,
             state,
             outcome=self._outcome(state),
             closed_at=now if closed else None,
@@ -199,7 +194,7 @@ class Runner:
 
     def _outcome(self, state: records.State) -> bytes | None:
         """What the row says for others to read, if there is something to say yet."""
-        if state in CLOSED or state == "needs_attention" or self.machine.returned is not None:
+        if state in TOLD or self.machine.returned is not None:
             return outcome_of(self.machine)
         return None
 
@@ -296,14 +291,15 @@ class Runner:
         elif self.machine.effects.waits_for_runs() and self._crew.slots() > 0:
             self._set_alarm(None, PARK_AFTER, self.give_room)  # a nested run may be done soon
         else:
-            self._park(None if due is None else due - self._ahead)
+            self._park(self._by_the_clock(due))
+
+    def _by_the_clock(self, due: float | None) -> float | None:
+        """An instant of the run's own time by this worker's clock: the run's may have been brought forward."""
+        return None if due is None else due - self._ahead
 
     def _set_alarm(self, due: float | None, wait: float | None, ring: Callable[[], None]) -> None:
-        """Have the alarm go off after so many seconds; one that is set for the same instant already is left alone.
-
-        An instant is the same by this worker's clock: the run's own time may have been brought forward.
-        """
-        instant = None if due is None else due - self._ahead
+        """Have the alarm go off after so many seconds; one that is set for the same instant already is left alone."""
+        instant = self._by_the_clock(due)
         if self._alarm is not None:
             if instant is not None and instant == self._due:
                 return
@@ -315,8 +311,7 @@ class Runner:
         """Leave memory, if all that is to come is what nested runs do."""
         idle = not self._gone and self.at_rest and not self._crew.pausing
         if idle and self.machine.effects.waits_for_runs():
-            due = self.machine.timers.next_due
-            self._park(None if due is None else due - self._ahead)
+            self._park(self._by_the_clock(self.machine.timers.next_due))
 
     def _ring(self) -> None:
         self._alarm = None

@@ -91,7 +91,7 @@ class MemoryStore:
             if change.turn.seq != len(turns) + 1:
                 raise StoreError(f"turn {change.turn.seq} of run {run.id!r} does not follow the last one.")
             turns.append(change.turn)
-        if change.turn is None or change.touched or change.release or change.state in CLOSED:
+        if change.writes_row:
             self._change_row(run, change)
         for letter in change.letters:
             self.shelf.letters[letter.run_id, letter.no] = letter

@@ -56,16 +56,7 @@ class Pen:
 
     def is_plain(self, change: Change) -> bool:
         """Whether its turn is all that a change writes."""
-        return change.turn is not None and not (
-            change.touched
-            or change.release
-            or change.mail
-            or change.letters
-            or change.starts
-            or change.posts
-            or change.frees
-            or change.state in CLOSED
-        )
+        return not (change.writes_row or change.mail or change.letters or change.starts or change.posts or change.frees)
 
     def append(self, db: sqlite3.Connection, changes: Sequence[Change]) -> bool:
         """Append the turns of changes of different runs in one statement: of all of them, or of none if one is refused."""
@@ -90,7 +81,7 @@ class Pen:
 
     def finish(self, db: sqlite3.Connection, change: Change) -> None:
         """Write what a change holds besides its turn."""
-        if change.turn is None or change.touched or change.release or change.state in CLOSED:
+        if change.writes_row:
             self._change_row(db, change)
         for letter in change.letters:
             db.execute(_LETTER, (*(getattr(letter, name) for name in _LETTER_COLUMNS), change.run_id))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkabl
 import msgspec
 
 from amends.errors import JournalDamaged
-from amends.model.records import LetterKind, State
+from amends.model.records import CLOSED, LetterKind, State
 
 if TYPE_CHECKING:
     import asyncio
@@ -125,6 +125,11 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     frees: bool = False
     starts: tuple[Run, ...] = ()
     posts: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def writes_row(self) -> bool:
+        """Whether the run's row is written too."""
+        return self.turn is None or self.touched or self.release or self.state in CLOSED
 
 
 class RunQuery(msgspec.Struct, frozen=True):

@@ -7,14 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from amends.errors import EngineClosed
+from amends.stores.answering import answer
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
 
+    from amends.stores.answering import Came
+
     Job: TypeAlias = Callable[[sqlite3.Connection], Any]
-    Came: TypeAlias = tuple[Any, BaseException | None]
 
 T = TypeVar("T")
 
@@ -48,7 +50,7 @@ class Reader:
         wanted, self._wanted = self._wanted, []
         if self._closed:
             refusal = EngineClosed("the store is not open.")
-            _tell([future for _, future in wanted], [(None, refusal)] * len(wanted))
+            answer([future for _, future in wanted], [(None, refusal)] * len(wanted))
         elif wanted:
             jobs = [job for job, _ in wanted]
             found = self._loop.run_in_executor(self._thread, _each_of, jobs, self._connection)
@@ -67,14 +69,4 @@ def _each_of(jobs: list[Job], connection: sqlite3.Connection) -> list[Came]:
 
 def _found(asked: list[asyncio.Future[Any]], done: asyncio.Future[list[Came]]) -> None:
     error = done.exception()
-    _tell(asked, done.result() if error is None else [(None, error)] * len(asked))
-
-
-def _tell(asked: list[asyncio.Future[Any]], came: list[Came]) -> None:
-    for future, (value, error) in zip(asked, came, strict=True):
-        if future.done():
-            continue
-        if error is None:
-            future.set_result(value)
-        else:
-            future.set_exception(error)
+    answer(asked, done.result() if error is None else [(None, error)] * len(asked))

@@ -11,17 +11,18 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from amends.errors import AmendsError, EngineClosed, StoreError
+from amends.stores.answering import answer
 from amends.stores.faults import is_busy
 from amends.stores.port import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from amends.stores.answering import Came
     from amends.stores.pen import Pen
 
     Job: TypeAlias = Callable[[sqlite3.Connection], Any]
     Waiting: TypeAlias = tuple[Change | Job, asyncio.Future[Any]]
-    Came: TypeAlias = tuple[Any, BaseException | None]
 
 log = logging.getLogger("amends.store")
 
@@ -216,20 +217,12 @@ class Writer:
         """Wake the event loop once for all of them."""
         if not batch:
             return
-        results = [(future, *came) for (_, future), came in zip(batch, settled, strict=True)]
+        asked = [future for _, future in batch]
+        came = [(value, None if error is None else self._explain(error)) for value, error in settled]
         try:
-            self._loop.call_soon_threadsafe(self._settle, results)
+            self._loop.call_soon_threadsafe(answer, asked, came)
         except RuntimeError:  # the event loop is closed: nobody waits any more
             pass
-
-    def _settle(self, results: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
-        for future, value, error in results:
-            if future.done():
-                continue
-            if error is None:
-                future.set_result(value)
-            else:
-                future.set_exception(self._explain(error))
 
 
 def _changes(batch: list[Waiting]) -> list[Change]:
