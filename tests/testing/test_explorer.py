@@ -56,6 +56,11 @@ def test_a_budget_that_does_not_suffice_is_said() -> None:
     assert exploration.as_json()["sampled"] == [{"faults": 2, "played": 80, "worlds": total}]
 
 
+def test_a_request_that_is_absorbed_is_not_doubled_in_a_world_with_another_fault() -> None:
+    tally = explore(own.pays(5), world=own.world, faults=2, kinds=["crash_after_effect", "duplicate"]).tally
+    assert tally.levels[2] and tally.fired == {"crash_after_effect": 1 + 2 * tally.levels[2], "duplicate": 1}
+
+
 def test_shards_part_the_worlds_among_them() -> None:
     whole = explore(own.pays(5), world=own.world, faults=2).tally
     parts = [explore(own.pays(5), world=own.world, faults=2, shard=(k, 3), reaches=()).tally for k in (1, 2, 3)]

@@ -50,6 +50,7 @@ PLANTED: dict[str, tuple[Call[Any], str, int, str, dict[str, Any]]] = {
     "a body draws luck of its own": (keys.draws_of_its_own(), "replays", 0, "visit", {}),
     "two effects, one undone": (undos.undoes_half(), "nothing_left", 0, "book_both", {}),
     "a service is not idempotent": (keys.faxes_twice(), "one_effect", 1, "send_fax", {}),
+    "an undo's own act arrives twice": (keys.announces(), "one_effect", 2, "announce", {"kinds": ["refused", "duplicate"]}),
 }
 
 REPAIRED: dict[str, tuple[Call[Any], dict[str, Any]]] = {

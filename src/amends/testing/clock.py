@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
+from contextvars import copy_context
 from enum import Enum
 from itertools import count
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from amends.errors import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextvars import Context
-
-    Due: TypeAlias = "tuple[float, int, Virtual, asyncio.TimerHandle]"
 
 
 class Pace(Enum):
@@ -26,34 +25,68 @@ class Pace(Enum):
     DEAD = "dead"
 
 
+class Callback:
+    """What is to be called on a loop: a handle as `asyncio` has them, only lighter."""
+
+    __slots__ = ("_args", "_context", "_function", "loop")
+
+    def __init__(self, loop: Virtual, function: Callable[..., Any], args: tuple[Any, ...], context: Context | None) -> None:
+        self.loop = loop
+        self._function: Callable[..., Any] | None = function
+        self._args = args
+        self._context = copy_context() if context is None else context
+
+    def cancel(self) -> None:
+        """See `asyncio.Handle`."""
+        self._function, self._args = None, ()
+
+    def cancelled(self) -> bool:
+        """See `asyncio.Handle`."""
+        return self._function is None
+
+    def run(self) -> None:
+        """Call it, unless it was cancelled."""
+        if self._function is not None:
+            try:
+                self._context.run(self._function, *self._args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # nobody waits for it
+                self.loop.call_exception_handler({"exception": error})
+
+
 class Clock:
     """What is ready now, and what will be; time moves on only when nothing is ready."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.spent = 0
+        self.ready: deque[Callback] = deque()
+        self._later: list[tuple[float, int, Callback]] = []
         self._order = count()
-        self._ready: deque[tuple[Virtual, asyncio.Handle]] = deque()
-        self._later: list[Due] = []
 
-    def soon(self, loop: Virtual, handle: asyncio.Handle) -> None:
-        """Run a callback at the present instant, after those that are ready already."""
-        self._ready.append((loop, handle))
-
-    def at(self, loop: Virtual, timer: asyncio.TimerHandle) -> None:
+    def at(self, when: float, callback: Callback) -> None:
         """Run a callback at its instant; of several at one instant, the one asked for first."""
-        heapq.heappush(self._later, (timer.when(), next(self._order), loop, timer))
+        heapq.heappush(self._later, (when, next(self._order), callback))
 
     def run(self, *, horizon: float, most: int) -> bool:
         """Go on until nothing more happens before `horizon` (seconds); False when there were more than `most` callbacks."""
-        before = asyncio._get_running_loop()
+        ready = self.ready
+        before = now = asyncio._get_running_loop()
         try:
             while self.spent < most:
-                if not self._ready and not self._move_on(horizon):
+                if not ready and not self._move_on(horizon):
                     return True
-                loop, handle = self._ready.popleft()
+                callback = ready.popleft()
+                loop: Any = callback.loop
                 self.spent += 1
-                loop.go(handle)
+                if loop.pace is Pace.RUNS:
+                    if loop is not now:
+                        now = loop
+                        asyncio._set_running_loop(now)
+                    callback.run()
+                elif loop.pace is Pace.FROZEN:
+                    loop.held.append(callback)
             return False
         finally:
             asyncio._set_running_loop(before)
@@ -61,15 +94,20 @@ class Clock:
     def _move_on(self, horizon: float) -> bool:
         """Let time pass until the next callback is due."""
         while self._later:
-            when, _, loop, timer = self._later[0]
+            when, _, callback = self._later[0]
             if when > horizon:
                 return False
             heapq.heappop(self._later)
-            if not timer.cancelled() and loop.pace is not Pace.DEAD:
+            if not callback.cancelled() and callback.loop.pace is not Pace.DEAD:
                 self.now = max(self.now, when)
-                self._ready.append((loop, timer))
+                self.ready.append(callback)
                 return True
         return False
+
+    def stop(self) -> None:
+        """Forget all that will not happen any more."""
+        self.ready.clear()
+        self._later.clear()
 
 
 class Virtual:
@@ -79,17 +117,8 @@ class Virtual:
         self.clock = clock
         self.pace = Pace.RUNS
         self.errors: list[dict[str, Any]] = []
+        self.held: list[Callback] = []
         self._tasks: list[asyncio.Task[Any]] = []
-        self._held: list[asyncio.Handle] = []
-
-    def go(self, handle: asyncio.Handle) -> None:
-        """Run one callback, unless this loop stands still or is dead."""
-        if self.pace is Pace.RUNS:
-            if not handle.cancelled():
-                asyncio._set_running_loop(self._self)
-                handle._run()
-        elif self.pace is Pace.FROZEN:
-            self._held.append(handle)
 
     def __getattr__(self, name: str) -> NoReturn:
         raise DefinitionError(
@@ -97,42 +126,37 @@ class Virtual:
             "service of a World, or give explore(...) a fake(step, service) that stands in for it."
         )
 
-    @property
-    def _self(self) -> Any:
-        """This loop, as asyncio's types want it."""
-        return self
-
     def time(self) -> float:
         """The virtual time, in seconds."""
         return self.clock.now
 
-    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Callback:
         """See `asyncio`."""
-        handle = asyncio.Handle(callback, args, self._self, context)
-        self.clock.soon(self, handle)
-        return handle
+        made = Callback(self, callback, args, context)
+        self.clock.ready.append(made)
+        return made
 
-    def call_later(
-        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Callback:
         """See `asyncio`."""
-        return self.call_at(self.clock.now + delay, callback, *args, context=context)
+        made = Callback(self, callback, args, context)
+        self.clock.at(self.clock.now + delay, made)
+        return made
 
-    def call_at(
-        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Callback:
         """See `asyncio`."""
-        timer = asyncio.TimerHandle(when, callback, args, self._self, context)
-        self.clock.at(self, timer)
-        return timer
+        made = Callback(self, callback, args, context)
+        self.clock.at(when, made)
+        return made
 
     def create_future(self) -> asyncio.Future[Any]:
         """See `asyncio`."""
-        return asyncio.Future(loop=self._self)
+        loop: Any = self
+        return asyncio.Future(loop=loop)
 
     def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None) -> asyncio.Task[Any]:
         """See `asyncio`."""
-        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self._self, name=name or "task", context=context)
+        loop: Any = self
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, name=name or "task", context=context)
         self._tasks.append(task)
         return task
 
@@ -152,9 +176,6 @@ class Virtual:
         """See `asyncio`."""
         return False
 
-    def _timer_handle_cancelled(self, timer: asyncio.TimerHandle) -> None:
-        """A cancelled timer is passed over when its instant comes."""
-
 
 class Loop(Virtual):
     """An event loop on a shared clock, which can stand still or die as a process does."""
@@ -166,9 +187,8 @@ class Loop(Virtual):
     def thaw(self) -> None:
         """Go on with all that was held up."""
         self.pace = Pace.RUNS
-        for handle in self._held:
-            self.clock.soon(self, handle)
-        self._held.clear()
+        self.clock.ready.extend(self.held)
+        self.held.clear()
 
     def kill(self) -> None:
         """End as `kill -9` ends a process: nothing runs any more, no `finally` either."""
@@ -185,7 +205,7 @@ class Loop(Virtual):
                 _close(task.get_coro())
         asyncio._set_running_loop(before)
         self._tasks.clear()
-        self._held.clear()
+        self.held.clear()
 
 
 def _close(coroutine: Coroutine[Any, Any, Any] | Any) -> None:

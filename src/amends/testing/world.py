@@ -52,6 +52,11 @@ class Ask:
         in_undo = self.current is not None and self.current.key != self.current.forward.key
         return "undo" if in_undo or self.verb == "undo" else "step"
 
+    @property
+    def absorbed(self) -> bool:
+        """Whether the service takes a second request like it for the first one."""
+        return self.verb != "do" or (self.service.habits.idempotent and bool(self.key))
+
     def apply(self) -> Any:
         """Let the request arrive: the service does what is asked, and answers or refuses."""
         return self.service.arrived(self)

@@ -274,3 +274,22 @@ async def send_correction(page: str | None) -> None:
 @saga
 async def faxes_twice() -> str:
     return await send_fax()
+
+
+# ── 17: an undo that does something of its own, at a service that does it twice ──────────────────
+
+
+@step(retry=ONCE)
+async def announce() -> str:
+    return str(await shop.do("announcement"))
+
+
+@announce.undo(retry=TWICE)
+async def recant(announcement: str | None) -> None:
+    await shop.undo(announcement)
+    await fax.do("correction")
+
+
+@saga
+async def announces() -> str:
+    return await announce() + await pay_well()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from amends.engine.engine import Engine
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from amends.model.effect import Effect
     from amends.stores.port import Change
     from amends.testing.clock import Clock, Loop
-    from amends.testing.explorer.faults import Kind
+    from amends.testing.explorer.faults import Kind, Occasion
     from amends.testing.explorer.scenario import Scenario
     from amends.testing.explorer.tale import Tale
 
@@ -79,12 +79,13 @@ class Team(Protocol):
 
 
 class Fate(Protocol):
-    """The world as a whole."""
+    """The world as a whole; `troubled` says whether a fault has befallen it."""
 
     clock: Clock
     scenario: Scenario
     tale: Tale
     refused: AmendsError | None
+    troubled: bool
 
     @property
     def team(self) -> Team:
@@ -95,8 +96,8 @@ class Fate(Protocol):
         """What happens here: one of `kinds`, the first of which is that nothing goes wrong."""
         ...
 
-    def kinds_of(self, table: Collection[Kind]) -> tuple[Kind, ...]:
-        """Those of a table that are explored, beginning with nothing."""
+    def kinds_on(self, occasion: Occasion) -> tuple[Kind, ...]:
+        """What is explored of that which can happen on an occasion, beginning with nothing."""
         ...
 
     def luck(self, size: int) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from functools import cache
+from typing import Literal, TypeAlias
 
 Kind: TypeAlias = str
+Occasion: TypeAlias = Literal["write", "last write", "claim", "start", "message"]
 
 NOTHING: Kind = ""
 """Nothing goes wrong."""
@@ -42,9 +44,6 @@ CLOCKS: dict[Kind, str] = {
 }
 """What can be wrong with the time of day of a worker that takes the place of another."""
 
-LAST_WRITES: tuple[Kind, ...] = tuple(kind for kind in WRITES if kind not in ("cancel", "restart"))
-"""What can still happen to a worker's writes while it is shut down."""
-
 CLAIMS: dict[Kind, str] = {"crash_after_claim": "the worker is killed as soon as it has taken the run over"}
 """What can happen when a worker takes over a run."""
 
@@ -53,6 +52,14 @@ MESSAGES: dict[Kind, str] = {"message_late": "the message comes an hour later"}
 
 KINDS = CALLS | WRITES | CLAIMS | CLOCKS | MESSAGES
 """All faults. A crash before a write or a call is the crash after whatever came before it: nothing else survives a crash."""
+
+_ON: dict[Occasion, tuple[Kind, ...]] = {
+    "write": tuple(WRITES),
+    "last write": tuple(kind for kind in WRITES if kind not in ("cancel", "restart")),
+    "claim": tuple(CLAIMS),
+    "start": tuple(CLOCKS),
+    "message": tuple(MESSAGES),
+}
 
 _OF_TARGET: dict[str, tuple[Kind, ...]] = {
     "step": (
@@ -85,19 +92,33 @@ _OF_TARGET: dict[str, tuple[Kind, ...]] = {
 }
 
 
-def of_call(target: str, *, deadline: bool, others: bool, kinds: frozenset[Kind]) -> tuple[Kind, ...]:
+@cache
+def of(occasion: Occasion, explored: frozenset[Kind]) -> tuple[Kind, ...]:
+    """What can happen on an occasion, beginning with nothing; a last write is one of a worker that is being shut down."""
+    return (NOTHING, *(kind for kind in _ON[occasion] if kind in explored))
+
+
+@cache
+def of_call(
+    target: str, explored: frozenset[Kind], *, deadline: bool, others: bool, tried_again: bool, absorbed: bool
+) -> tuple[Kind, ...]:
     """What can happen to a request, beginning with nothing.
 
     `target` is "step", "undo" or "check". `deadline` says whether a run or a join has a deadline ahead, `others` whether
-    other requests are under way. What cannot make a difference is left out: for an undo, a request that was lost is one that
-    was refused, since both are tried again; a check that crashes leaves the world as it was.
+    other requests are under way, `tried_again` whether the step is called again when the service is unavailable, `absorbed`
+    whether a second request changes nothing. What cannot make a difference is left out: for an undo, a request that was
+    lost is one that was refused, since both are tried again; a check that crashes leaves the world as it was.
     """
     left_out: set[Kind] = set()
     if not deadline:
         left_out |= {"deadline_before", "deadline_in_call"}
     if not others:
         left_out.add("overtakes")
-    return (NOTHING, *(kind for kind in _OF_TARGET[target] if kind in kinds and kind not in left_out))
+    if not tried_again:
+        left_out.add("unavailable")  # it is as final as a refusal
+    if absorbed:
+        left_out.add("duplicate")
+    return (NOTHING, *(kind for kind in _OF_TARGET[target] if kind in explored and kind not in left_out))
 
 
 def sentence(kind: Kind) -> str:

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from amends.errors import StoreBusy, StoreError
-from amends.testing.explorer import faults
 from amends.testing.explorer.tale import named, of
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class Journal:
         for row in rows:
             self._fate.drives(row.id, row.epoch, self.worker)
             self._fate.tale.add(self.worker, f"takes {named(row.id)} over (epoch {row.epoch})")
-            if self._fate.pick("claim", self._fate.kinds_of(faults.CLAIMS)) == "crash_after_claim":
+            if self._fate.pick("claim", self._fate.kinds_on("claim")) == "crash_after_claim":
                 self._fate.team.kill(self.worker)
                 await self.worker.loop.create_future()
         return rows
@@ -114,7 +113,7 @@ class Journal:
         fate, worker = self._fate, self.worker
         if done.cancelled():
             return
-        fault = fate.pick(what, fate.kinds_of(faults.WRITES if worker.open else faults.LAST_WRITES))
+        fault = fate.pick(what, fate.kinds_on("write" if worker.open else "last write"))
         if fault == "write_refused":
             fate.tale.add(worker, f"{what} is not written", turn, run_id)
             done.set_exception(StoreBusy("the store refuses the write. Try again."))

@@ -68,12 +68,15 @@ class Network:
         self._broken.clear()
 
     def _options(self, ask: Ask, worker: Actor) -> tuple[Kind, ...]:
-        explored, deadline = self._fate.scenario.explored, worker.deadline() is not None
-        kinds = faults.of_call(ask.target, deadline=deadline, others=worker.in_flight() > 1, kinds=explored)
         effect = worker.effect(ask.behalf)
-        if effect is None or not effect.step.options.retry.again(ask.service.unavailable(), lost=False):
-            kinds = tuple(kind for kind in kinds if kind != "unavailable")  # it is as final as a refusal
-        return kinds
+        return faults.of_call(
+            ask.target,
+            self._fate.scenario.explored,
+            deadline=worker.deadline() is not None,
+            others=worker.in_flight() > 1,
+            tried_again=effect is not None and effect.step.options.retry.again(ask.service.unavailable(), lost=False),
+            absorbed=self._fate.troubled and ask.absorbed,
+        )
 
     def _demand_intent(self, ask: Ask) -> None:
         """Whatever is called, its intent is durable by then."""

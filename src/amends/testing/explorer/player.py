@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from amends.testing.explorer.path import Path
     from amends.testing.explorer.scenario import Scenario
 
-SWEEP = 200
-"""Worlds between two collections of garbage; in between it is let lie, for speed."""
-
 SILENCE = logging.CRITICAL + 1
 
 
@@ -44,7 +41,6 @@ class Player:
 
     def __init__(self, scenario: Scenario, witness: Callable[[Played], None]) -> None:
         self.scenario = scenario
-        self.played = 0
         self._witness = witness
         self._now: Simulation | None = None
 
@@ -54,9 +50,7 @@ class Player:
         Raises:
             AmendsError: what `engine.start` says to the saga's input.
         """
-        self.played += 1
-        if self.played % SWEEP == 0:
-            gc.collect(0)  # all that these worlds made is young: nothing was collected since
+        gc.collect(0)  # all that the last world left is young, and still in the processor's caches
         house = stores.house(self.scenario.store)
         try:
             self._now = Simulation(self.scenario, path, house)

@@ -23,13 +23,11 @@ from amends.testing.explorer.team import Workforce
 from amends.testing.explorer.worker import LEASE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from amends.engine.engine import Engine
     from amends.errors import AmendsError
     from amends.stores.port import Change, Letter, Run, Turn
     from amends.testing.explorer.fate import Actor
-    from amends.testing.explorer.faults import Kind
+    from amends.testing.explorer.faults import Kind, Occasion
     from amends.testing.explorer.path import Path
     from amends.testing.explorer.scenario import Scenario
     from amends.testing.explorer.stores import House
@@ -57,6 +55,7 @@ class Simulation:
         self.clock = Clock()
         self.tale = Tale(self.clock)
         self.refused: AmendsError | None = None
+        self.troubled = False
         self.broken: list[tuple[str, str]] = []
         self._path = path
         self._house = house
@@ -144,12 +143,13 @@ class Simulation:
         """See `Fate`."""
         kind = self._path.pick(place, kinds) if len(kinds) > 1 else faults.NOTHING
         if kind:
+            self.troubled = True
             self.tale.fault(kind, place)
         return kind
 
-    def kinds_of(self, table: Collection[Kind]) -> tuple[Kind, ...]:
+    def kinds_on(self, occasion: Occasion) -> tuple[Kind, ...]:
         """See `Fate`."""
-        return (faults.NOTHING, *(kind for kind in table if kind in self.scenario.explored))
+        return faults.of(occasion, self.scenario.explored)
 
     def luck(self, size: int) -> bytes:
         """See `Fate`."""
@@ -161,7 +161,7 @@ class Simulation:
         if not self._begun:
             self._begun = True
             for message in self.scenario.tell:
-                late = self.pick(f"message {type(message).__name__}", self.kinds_of(faults.MESSAGES))
+                late = self.pick(f"message {type(message).__name__}", self.kinds_on("message"))
                 self._hand.call_later(HOUR if late else TRAVEL, self._send, message, asyncio.Event())
 
     def accepted(self, change: Change, worker: Actor) -> None:
@@ -171,8 +171,8 @@ class Simulation:
         for run in change.starts:
             if run.owner is not None and run.id not in self._drivers:
                 self.drives(run.id, run.epoch, worker)
-        if change.release:
-            if change.state not in CLOSED and change.next_at is not None:
+        if change.release and change.state not in CLOSED:
+            if change.next_at is not None:
                 self.team.look_when_due(change.run_id, change.next_at)
             self.team.look_soon()
         elif change.posts:
@@ -181,7 +181,7 @@ class Simulation:
     def journaled(self, run_id: str, key: str) -> bool:
         """See `Fate`."""
         needle = key.encode()
-        return any(needle in body for body in self._house.bodies(run_id))
+        return any(needle in body for body in reversed(self._house.bodies(run_id)))  # most likely in the latest
 
     def breaks(self, rule: str, why: str) -> None:
         """See `Fate`."""

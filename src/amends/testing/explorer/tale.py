@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from amends.model.child import APART
 from amends.testing.explorer import faults
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from amends.testing.clock import Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One line: when (seconds since the world began), who, what; a run's turn that it tells of, or the fault that it is."""
 
     at: float

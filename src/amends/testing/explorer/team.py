@@ -47,11 +47,11 @@ class Workforce:
     def enlist(self, *, client: bool = True) -> None:
         """Start a worker; with `client`, one that also starts the run. A later one's time of day may be wrong."""
         journal = Journal(self._fate, self._house.attach())
-        off = _OFF[self._fate.pick("a new worker", self._fate.kinds_of(faults.CLOCKS))] if self._workers else 0.0
+        off = _OFF[self._fate.pick("a new worker", self._fate.kinds_on("start"))] if self._workers else 0.0
         journal.worker = worker = Worker(self._fate, len(self._workers), journal, client=client, off=off)
         self._workers.append(worker)
         self._stores.append(journal)
-        for due in self._due.values() or (0.0,):
+        for due in self._due.values():  # besides, every worker looks for work as it opens
             self._look_at(due, worker)
 
     def bury(self) -> None:
