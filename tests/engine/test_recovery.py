@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from amends.model.records import Record
 from amends.model.saga import Saga
 from amends.model.turn import encode_fact
 from amends.stores.memory import MemoryStore, Shelf
-from amends.stores.port import Change, Mail, Turn
+from amends.stores.port import Change, Mail, Run, Turn
 from tests.engine.patience import until
 
 marks: list[str] = []
@@ -200,6 +200,26 @@ def test_mail_that_comes_while_a_run_is_parked_wakes_it() -> None:
         async with engine_on(Told()) as engine:
             assert await engine.run(hears(False), id="x") == ["hello"]
 
+    run(main)
+
+
+def test_what_comes_while_work_is_looked_for_is_found_in_another_round() -> None:
+    """Not only by the next poll, which is long in coming."""
+
+    class Slow(MemoryStore):
+        async def claim(self, sagas: Sequence[str], *, now: float, limit: int) -> list[Run]:
+            rows = await super().claim(sagas, now=now, limit=limit)
+            if (parked := self.shelf.runs.get("x")) is not None and parked.owner is None and not self.shelf.posted:
+                await engine.tell("x", "hello", by="ann")
+            return rows
+
+    async def main() -> None:
+        nonlocal engine
+        engine = Engine(Slow(), sagas=[hears], poll=3600)
+        async with engine:
+            assert await engine.run(hears(False), id="x") == ["hello"]
+
+    engine: Any = None
     run(main)
 
 

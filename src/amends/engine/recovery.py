@@ -43,6 +43,7 @@ class Recovery:
     async def watch(self) -> None:
         """Go on for as long as the engine is open."""
         while True:
+            self._crew.wake.clear()  # what wakes it from here on may be too late for this round
             try:
                 more = await self._round()
             except StoreError as error:
@@ -52,12 +53,11 @@ class Recovery:
                 await self._idle()
 
     async def _idle(self) -> None:
-        self._crew.wake.clear()
+        alarm = self._crew.loop.call_later(self._poll, self._crew.wake.set)
         try:
-            async with asyncio.timeout(self._poll):
-                await self._crew.wake.wait()
-        except TimeoutError:
-            pass
+            await self._crew.wake.wait()
+        finally:
+            alarm.cancel()
 
     async def _round(self) -> bool:
         """Take up what there is; True when there may be more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,14 +11,14 @@ from amends.engine import noloop
 from amends.engine.papers import read_outcome
 from amends.errors import Diverged
 from amends.model.chunk import NAME, Chunk
-from amends.model.machine import Machine
+from amends.model.machine import RUN, Machine
 from amends.model.records import Record
 from amends.model.replay import replay
 from amends.model.turn import decode_turn
 from amends.testing.explorer.forks import Forks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from amends.engine.papers import OutcomePaper
@@ -59,6 +60,17 @@ class Account:
     def records(self) -> list[Record]:
         """The journal, flat."""
         return [record for turn in self.story for record in turn]
+
+    @cached_property
+    def _by_pos(self) -> dict[int, list[Record]]:
+        found: dict[int, list[Record]] = defaultdict(list)
+        for record in self.records:
+            found[getattr(record, "pos", RUN)].append(record)
+        return found
+
+    def about(self, pos: int) -> Sequence[Record]:
+        """The records about a position."""
+        return self._by_pos.get(pos, ())
 
     @cached_property
     def forks(self) -> Forks:

@@ -11,6 +11,7 @@ from amends.model import records as r
 from amends.model.child import Child
 from amends.model.phase import Phase
 from amends.model.records import CLOSED
+from amends.testing.explorer.reading import UNDOS, is_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,23 +57,22 @@ class Deed:
     @cached_property
     def has_result(self) -> bool:
         """Whether the journal holds a result of it."""
-        return any(_is_result(record) and getattr(record, "pos", None) == self.pos for record in self.account.records)
+        return any(is_result(record) for record in self.account.about(self.pos))
 
     @cached_property
     def undone_after_done(self) -> bool:
         """Whether an undo was asked for after its result was known."""
         known = False
-        for record in self.account.records:
-            if getattr(record, "pos", None) == self.pos:
-                known = known or _is_result(record)
-                if known and isinstance(record, (r.UndoWanted, r.ChildUndoWanted)):
-                    return True
+        for record in self.account.about(self.pos):
+            known = known or is_result(record)
+            if known and type(record) in UNDOS:
+                return True
         return False
 
     @property
     def held_up(self) -> bool:
         """Whether it, or what is nested in it, ever waited for a person."""
-        return any(isinstance(each, (r.DeadLettered, r.ChildStuck)) and each.pos == self.pos for each in self.account.records)
+        return any(isinstance(record, (r.DeadLettered, r.ChildStuck)) for record in self.account.about(self.pos))
 
     @cached_property
     def stands_with_its_run(self) -> bool:
@@ -105,10 +105,6 @@ class Deed:
 
 
 _AHEAD = frozenset({Phase.RUNNING, Phase.STUCK, Phase.DONE})
-
-
-def _is_result(record: r.Record) -> bool:
-    return isinstance(record, (r.StepDone, r.ChildDone)) or (isinstance(record, r.Checked) and record.happened)
 
 
 def deeds_of(accounts: Mapping[str, Account]) -> dict[str, Deed]:

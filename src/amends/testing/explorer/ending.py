@@ -50,7 +50,7 @@ class Ending:
         """The run's row; None when it never began."""
         return self.account.row if self.account else None
 
-    @property
+    @cached_property
     def state(self) -> State:
         """The run's state; `running` when it never began."""
         return self.row.state if self.row else "running"
@@ -82,7 +82,7 @@ class Ending:
         """What the steps of all runs did, by their keys."""
         return deeds_of(self.accounts)
 
-    @property
+    @cached_property
     def at_an_end(self) -> bool:
         """Whether the run closed or needs a person, and it is known what its steps did."""
         known = not any(isinstance(account.replayed, Diverged) for account in self.accounts.values())

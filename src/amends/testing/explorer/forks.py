@@ -52,6 +52,8 @@ class Forks:
 
         With `decided`, only these joins have been decided so far.
         """
+        if pos not in self._around:
+            return None
         policies = {join.losers for join in self._lost_in(pos) if decided is None or join.pos in decided}
         return next((losers for losers in _STRICTEST_FIRST if losers in policies), None)
 

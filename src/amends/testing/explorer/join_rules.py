@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from amends.model import records as r
 from amends.model.phase import Phase
 from amends.testing.explorer.breach import OURS, Rule, seen
+from amends.testing.explorer.reading import is_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,8 @@ def _premature(account: Account) -> Iterator[str]:
 
 def _decided_rightly(ending: Ending) -> Iterator[str]:
     for account in ending.accounts.values():
+        if not account.forks.decided:
+            continue
         wanted, ok = dict[int, r.JoinWanted](), set[int]()
         called: set[int] = set()
         for record in account.records:
@@ -51,8 +54,8 @@ def _decided_rightly(ending: Ending) -> Iterator[str]:
                 called.add(record.pos)
             elif isinstance(record, (r.StepWanted, r.ChildWanted)):
                 called.add(record.pos)
-            elif isinstance(record, (r.StepDone, r.ChildDone)) or (isinstance(record, r.Checked) and record.happened):
-                ok.add(record.pos)
+            elif is_result(record):
+                ok.add(record.pos)  # type: ignore[attr-defined]
             elif isinstance(record, r.JoinDecided):
                 yield from _wrong(wanted[record.pos], record, called - ok)
                 if record.met:

@@ -8,6 +8,7 @@ from amends.model import records as r
 from amends.model.machine import RUN
 from amends.model.phase import Phase
 from amends.testing.explorer.breach import OURS, Rule
+from amends.testing.explorer.reading import BREAKS, CALLS, SETTLES, UNDOS, is_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from amends.testing.explorer.ending import Ending
     from amends.testing.world import Effect
 
-FORWARD = (r.StepWanted, r.RetryWanted, r.ChildWanted, r.JoinWanted, r.JoinDecided, r.ReceiveWanted, r.Returned, r.Held)
+FORWARD = frozenset(
+    {r.StepWanted, r.RetryWanted, r.ChildWanted, r.JoinWanted, r.JoinDecided, r.ReceiveWanted, r.Returned, r.Held}
+)
+OVER = frozenset({r.Returned, r.Held, r.Ended})
+"""The body is over."""
 
 
 def _turns_back(ending: Ending) -> Iterator[str]:
@@ -29,14 +34,15 @@ def _turns_back(ending: Ending) -> Iterator[str]:
 def _way_back(records: list[Record]) -> Iterator[str]:
     over = back = False
     for index, record in enumerate(records):
-        if isinstance(record, r.RollbackBegan):
+        kind = type(record)
+        if kind is r.RollbackBegan:
             if back:
                 yield "the run turned back twice"
             back = True
-        elif isinstance(record, (r.Returned, r.Held, r.Ended)):
+        elif kind in OVER:
             over = True
-        elif back and isinstance(record, FORWARD):
-            yield f"{type(record).__name__} came when the run was on its way back"
+        elif back and kind in FORWARD:
+            yield f"{kind.__name__} came when the run was on its way back"
         if not back and _demands(record, over) and not isinstance(_next(records, index), r.RollbackBegan):
             yield f"{type(record).__name__} is in the journal, and the run goes on as if it were not"
 
@@ -76,7 +82,7 @@ class _Walk:
 
     def __init__(self, records: list[Record]) -> None:
         self.back = False
-        self._to_undo = {each.pos for each in records if isinstance(each, (r.UndoWanted, r.ChildUndoWanted))}
+        self._to_undo = {each.pos for each in records if type(each) in UNDOS}  # type: ignore[attr-defined]
         self._busy: set[int] = set()
         self._done: set[int] = set()
 
@@ -88,25 +94,21 @@ class _Walk:
         return isinstance(record, r.ChildUndoWanted) or (isinstance(record, r.UndoWanted) and record.attempt == 1)
 
     def take_in(self, record: Record) -> None:
-        match record:
-            case r.RollbackBegan():
-                self.back = True
-            case r.Recovered():
-                self._busy.clear()
-            case r.StepDone(pos=pos) | r.ChildDone(pos=pos) | r.Checked(pos=pos, happened=True):
-                self._busy.discard(pos)
-                self._done |= {pos} & self._to_undo
-            case r.UndoDone(pos=pos) | r.ChildClosed(pos=pos) | r.DeadLettered(pos=pos) | r.ChildStuck(pos=pos):
-                self._busy.discard(pos)
-                self._done.discard(pos)
-            case r.StepBroke(pos=pos) | r.CheckBroke(pos=pos) | r.UndoBroke(pos=pos) | r.Checked(pos=pos):
-                self._busy.discard(pos)
-            case r.StepWanted(pos=pos) | r.RetryWanted(pos=pos) | r.CheckWanted(pos=pos) | r.ChildWanted(pos=pos):
-                self._busy.add(pos)
-            case r.UndoWanted(pos=pos) | r.ChildUndoWanted(pos=pos):
-                self._busy.add(pos)
-            case _:
-                pass
+        kind, pos = type(record), getattr(record, "pos", RUN)
+        if kind in CALLS:
+            self._busy.add(pos)
+        elif is_result(record):
+            self._busy.discard(pos)
+            self._done |= {pos} & self._to_undo
+        elif kind in SETTLES:
+            self._busy.discard(pos)
+            self._done.discard(pos)
+        elif kind in BREAKS:
+            self._busy.discard(pos)
+        elif kind is r.RollbackBegan:
+            self.back = True
+        elif kind is r.Recovered:
+            self._busy.clear()
 
 
 def _by_world(ending: Ending) -> Iterator[str]:
@@ -156,10 +158,11 @@ def _one_outcome(ending: Ending) -> Iterator[str]:
             if ended and not isinstance(record, (r.Told, r.Cancelled)):
                 yield f"{type(record).__name__} was journaled after the end of {account.id}"
             ended = ended or isinstance(record, r.Ended)
-            if isinstance(record, (r.StepDone, r.ChildDone)) or (isinstance(record, r.Checked) and record.happened):
-                if record.pos in done:
-                    yield f"the step at {record.pos} of {account.id} has two results"
-                done.add(record.pos)
+            if is_result(record):
+                pos: int = record.pos  # type: ignore[attr-defined]
+                if pos in done:
+                    yield f"the step at {pos} of {account.id} has two results"
+                done.add(pos)
 
 
 RULES: tuple[Rule, ...] = (
