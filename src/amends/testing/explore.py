@@ -156,14 +156,14 @@ def explore(
 
 
 def _searched(scenario: Scenario, plan: Plan, replay: str | None) -> Tally:
-    elsewhere = Elsewhere(scenario)
-    with playing(scenario, elsewhere.gather) as player:
-        if replay is not None:
-            tally = Tally()
-            tally.add(replayed(replay, player))
-        else:
-            tally = plan.search(player)
-    _replay_elsewhere(elsewhere, tally)
+    with Elsewhere(scenario) as elsewhere:
+        with playing(scenario, elsewhere) as player:
+            if replay is not None:
+                tally = Tally()
+                tally.add(replayed(replay, player))
+            else:
+                tally = plan.search(player)
+        _replay_elsewhere(elsewhere, tally)
     return tally
 
 

@@ -6,7 +6,8 @@ import importlib
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import msgspec
 
@@ -16,6 +17,8 @@ from amends.stores.port import Run, Turn
 from amends.testing.explorer.account import Account
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from amends.testing.explorer.player import Played
     from amends.testing.explorer.scenario import Scenario
 
@@ -38,11 +41,10 @@ class Sheet(msgspec.Struct, frozen=True):
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What the other process gets: the modules of the sagas, by name, and the runs."""
+    """What the other process gets at first, to get ready: where modules are, and which hold the sagas, by name."""
 
     path: list[str]
     sagas: dict[str, str]
-    sheets: list[Sheet]
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -53,44 +55,70 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Elsewhere:
-    """Gathers the journals of worlds, and has them replayed."""
+    """Gathers the journals of worlds, and has them replayed. The other process gets ready while the worlds are played."""
 
     def __init__(self, scenario: Scenario) -> None:
-        self._scenario = scenario
-        self._sheets: dict[Sheet, None] = {}
+        self._modules = {saga.name: saga.function.__module__ for saga in scenario.by_name.values()}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.sheets: list[Sheet] = []
         self.first: Played | None = None
 
+    def __enter__(self) -> Self:
+        if "__main__" not in self._modules.values():
+            seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "amends.testing.explorer.elsewhere"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=os.environ | {"PYTHONHASHSEED": seed},
+            )
+            order = Order([os.path.abspath(entry) for entry in sys.path], self._modules)
+            assert self._process.stdin is not None
+            with suppress(BrokenPipeError):  # why it has ended, it says on stderr
+                self._process.stdin.write(msgspec.json.encode(order) + b"\n")
+                self._process.stdin.flush()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
     def gather(self, played: Played) -> None:
-        """Remember a world's journal, if there is room."""
+        """Remember a world's journals, if there is room."""
         self.first = self.first or played
-        for account in played.ending.accounts.values():
-            if len(self._sheets) < MOST:
-                row, turns = account.row, tuple(turn.body.decode() for turn in account.turns)
-                sheet = Sheet(row.id, row.saga, row.input.decode(), row.seed.hex(), row.parent, turns)
-                self._sheets[sheet] = None
+        self.take(
+            Sheet(
+                account.row.id,
+                account.row.saga,
+                account.row.input.decode(),
+                account.row.seed.hex(),
+                account.row.parent,
+                tuple(turn.body.decode() for turn in account.turns),
+            )
+            for account in played.ending.accounts.values()
+        )
+
+    def take(self, sheets: Iterable[Sheet]) -> None:
+        """Remember journals, each once, if there is room."""
+        self.sheets = list(dict.fromkeys([*self.sheets, *sheets]))[:MOST]
 
     def verdict(self) -> Verdict:
         """Have them replayed, and say what came of it."""
-        modules = {saga.name: saga.function.__module__ for saga in self._scenario.by_name.values()}
-        if "__main__" in modules.values():
+        if self._process is None:
             return Verdict(cannot="the saga is defined in __main__, which another process cannot import")
-        order = Order([os.path.abspath(entry) for entry in sys.path], modules, list(self._sheets))
-        seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
-        done = subprocess.run(
-            [sys.executable, "-m", "amends.testing.explorer.elsewhere"],
-            input=msgspec.json.encode(order),
-            capture_output=True,
-            env=os.environ | {"PYTHONHASHSEED": seed},
-            timeout=PATIENCE,
-            check=False,
-        )
-        if done.returncode:
-            return Verdict(cannot=done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
-        return msgspec.json.decode(done.stdout, type=Verdict)
+        try:
+            said, complaint = self._process.communicate(msgspec.json.encode(self.sheets) + b"\n", timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            return Verdict(cannot=f"the other process has not answered within {PATIENCE:g} seconds")
+        if self._process.returncode:
+            return Verdict(cannot=complaint.decode(errors="replace").strip().rpartition("\n")[2])
+        return msgspec.json.decode(said, type=Verdict)
 
 
-def answer(order: Order) -> Verdict:
-    """What happens when the runs are replayed in this process."""
+def answer(order: Order, lines: BinaryIO) -> Verdict:
+    """What happens when the runs of the next line are replayed in this process."""
     sys.path[:] = order.path
     sagas: dict[str, Saga[..., Any]] = {}
     for name, place in order.sagas.items():
@@ -99,7 +127,7 @@ def answer(order: Order) -> Verdict:
         if saga is None:
             return Verdict(cannot=f"{place} has no saga {name!r} once it is imported anew")
         sagas[name] = saga
-    for sheet in order.sheets:
+    for sheet in msgspec.json.decode(lines.readline(), type=list[Sheet]):
         row = Run(sheet.id, sheet.saga, sheet.input.encode(), bytes.fromhex(sheet.seed), 0.0, parent=sheet.parent)
         turns = [Turn(number, turn.encode(), b"") for number, turn in enumerate(sheet.turns, start=1)]
         try:
@@ -111,5 +139,12 @@ def answer(order: Order) -> Verdict:
     return Verdict()
 
 
+def main() -> None:
+    """Answer on standard output; what the sagas' modules print while they are imported goes to standard error."""
+    lines, out, sys.stdout = sys.stdin.buffer, sys.stdout.buffer, sys.stderr
+    verdict = answer(msgspec.json.decode(lines.readline(), type=Order), lines)
+    out.write(msgspec.json.encode(verdict))
+
+
 if __name__ == "__main__":
-    sys.stdout.buffer.write(msgspec.json.encode(answer(msgspec.json.decode(sys.stdin.buffer.read(), type=Order))))
+    main()

@@ -15,9 +15,10 @@ from amends.testing.explorer.rules import judged
 from amends.testing.explorer.simulation import Simulation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from amends.testing.explorer.breach import Breach
+    from amends.testing.explorer.elsewhere import Elsewhere
     from amends.testing.explorer.ending import Ending
     from amends.testing.explorer.faults import Kind
     from amends.testing.explorer.path import Path
@@ -39,9 +40,9 @@ class Played:
 class Player:
     """Plays worlds. Made by `playing`, which sets the stage for as long as it lasts."""
 
-    def __init__(self, scenario: Scenario, witness: Callable[[Played], None]) -> None:
+    def __init__(self, scenario: Scenario, witness: Elsewhere) -> None:
         self.scenario = scenario
-        self._witness = witness
+        self.witness = witness
         self._now: Simulation | None = None
 
     def play(self, path: Path) -> Ending:
@@ -68,7 +69,7 @@ class Player:
         path.demand_all()
         played = Played(deviations, path.met, ending, judged(ending))
         if len(deviations) <= 1:
-            self._witness(played)
+            self.witness.gather(played)
         return played
 
     def complain(self, rule: str, why: str) -> None:
@@ -78,10 +79,10 @@ class Player:
 
 
 @contextmanager
-def playing(scenario: Scenario, witness: Callable[[Played], None]) -> Generator[Player]:
+def playing(scenario: Scenario, witness: Elsewhere) -> Generator[Player]:
     """While it lasts, the fakes stand in for their steps, the real world is out of reach, and the engine logs nothing.
 
-    `witness` is shown every world with at most one fault.
+    `witness` is given the journals of all worlds with at most one fault.
     """
     player = Player(scenario, witness)
     log = logging.getLogger("amends")

@@ -28,8 +28,9 @@ def split(player: Player, *, faults: int, budget: int, processes: int, progress:
         children.append((child, ours))
     tally = exhaustive(player, faults=faults, budget=budget // processes, shard=(1, processes), progress=progress)
     for child, ours in children:
-        other, deviations = ours.recv()
+        other, deviations, sheets = ours.recv()
         child.join()
+        player.witness.take(sheets)
         if deviations is not None:
             other.found = player.follow(deviations)
         tally.merge(other)
@@ -39,5 +40,5 @@ def split(player: Player, *, faults: int, budget: int, processes: int, progress:
 def _search(player: Player, faults: int, budget: int, shard: tuple[int, int], out: Connection) -> None:
     tally = exhaustive(player, faults=faults, budget=budget, shard=shard, progress=lambda _: None)
     found: Deviations | None = None if tally.found is None else tally.found.deviations
-    out.send((replace(tally, found=None), found))
+    out.send((replace(tally, found=None), found, player.witness.sheets))
     out.close()
