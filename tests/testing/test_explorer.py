@@ -25,7 +25,12 @@ from amends.testing import (
     when_compensated,
     when_completed,
 )
-from amends.testing.explorer.scenario import Act
+from amends.testing.explorer import elsewhere
+from amends.testing.explorer.path import Deviations
+from amends.testing.explorer.player import Played, Player
+from amends.testing.explorer.scenario import Act, Scenario
+from amends.testing.explorer.simulation import Simulation
+from amends.testing.world import Ask
 from tests.testing import own_sagas as own
 from tests.testing.planted import keys, undos
 
@@ -56,6 +61,36 @@ def test_a_budget_that_does_not_suffice_is_said() -> None:
     assert exploration.as_json()["sampled"] == [{"faults": 2, "played": 80, "worlds": total}]
 
 
+@pytest.mark.parametrize("name", ["trip of two workers", "sends, retried", "asks twice"])
+def test_what_is_left_out_makes_no_difference(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each world that is not played would end as it does without its last fault, to the last byte."""
+    played = _endings(own.SCENARIOS[name], monkeypatch)
+    monkeypatch.setattr(Simulation, "ends_with", lambda *_: False)
+    monkeypatch.setattr(Ask, "absorbed", False)
+    every = _endings(own.SCENARIOS[name], monkeypatch)
+    left_out = every.keys() - played.keys()
+    assert {deviations[-1].kind for deviations in left_out} == {"duplicate", "crash_after_commit", "cancel", "restart"}
+    assert all(every[deviations] == every[deviations[:-1]] for deviations in left_out)
+    assert all(every[deviations] == ending for deviations, ending in played.items())
+
+
+def _endings(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> dict[Deviations, Any]:
+    """How each world with at most two faults ends: what is in its journals and in its ledger."""
+    endings: dict[Deviations, Any] = {}
+
+    def follow(player: Player, deviations: Deviations) -> Played:
+        found = real(player, deviations)
+        runs = [(account.state, [turn.body for turn in account.turns]) for account in found.ending.accounts.values()]
+        endings[deviations] = runs, [str(effect) for effect in found.ending.effects]
+        return found
+
+    real = Player.follow
+    with monkeypatch.context() as patch:
+        patch.setattr(Player, "follow", follow)
+        explore(scenario, reaches=())
+    return endings
+
+
 def test_a_request_that_is_absorbed_is_not_doubled_in_a_world_with_another_fault() -> None:
     tally = explore(own.pays(5), world=own.world, faults=2, kinds=["crash_after_effect", "duplicate"]).tally
     assert tally.levels[2] and tally.fired == {"crash_after_effect": 1 + 2 * tally.levels[2], "duplicate": 1}
@@ -77,6 +112,34 @@ def test_processes_share_the_worlds() -> None:
 def test_processes_find_the_smallest() -> None:
     alone = finding(keys.pays_without_key(), world=keys.world).exploration
     assert finding(keys.pays_without_key(), world=keys.world, processes=2).exploration.token == alone.token
+
+
+def test_the_journals_of_all_processes_are_replayed_in_another_one() -> None:
+    """Only the second shard plays the world in which the body goes by the order of a set."""
+    call = keys.visits_in_any_order_when_refused()
+    options: dict[str, Any] = {"world": keys.world, "faults": 1, "kinds": ["refused"], "processes": 2}
+    assert finding(call, **options).exploration.found.breaches[0].rule == "replays"
+
+
+def test_a_module_may_print_while_it_is_imported_in_the_other_process() -> None:
+    from tests.testing.planted import noisy
+
+    assert not explore(noisy.visits(), world=noisy.world, faults=0).tally.elsewhere
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "value", "why"),
+    [
+        (elsewhere, "PATIENCE", 0.0, "the other process has not answered within 0 seconds"),
+        (sys, "executable", "/bin/false", "the other process has ended with 1"),
+    ],
+)
+def test_another_process_that_does_not_answer_is_said(
+    where: Any, name: str, value: Any, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(where, name, value)
+    exploration = explore(own.pays(5), world=own.world, faults=0)
+    assert exploration.tally.elsewhere == why and f"not replayed in another process: {why}" in str(exploration)
 
 
 @pytest.mark.parametrize("strategy", ["random", "hypothesis"])

@@ -25,7 +25,7 @@ def test_no_two_faults_break_a_rule(name: str, store: StoreKind) -> None:
 @pytest.mark.parametrize("name", ["pays", "draws", "sends, not happened"])
 def test_no_three_faults_break_a_rule(name: str) -> None:
     exploration = explore(SCENARIOS[name], faults=3)
-    assert exploration.ok and not exploration.tally.sampled and exploration.tally.levels[3] > 50
+    assert exploration.ok and not exploration.tally.sampled and exploration.tally.levels[3] >= 40
 
 
 @pytest.mark.parametrize("store", ["memory", "sqlite"])

@@ -61,12 +61,14 @@ def test_a_world_that_was_repaired_says_so(user: pytest.Pytester, monkeypatch: p
 
 def _token_of_a_good_world() -> str:
     from amends.testing import Scenario
+    from amends.testing.explorer.elsewhere import Elsewhere
     from amends.testing.explorer.path import Deviation
     from amends.testing.explorer.player import playing
     from amends.testing.explorer.token import token_of
     from tests.testing.planted import undos
 
-    with playing(Scenario(undos.cancels_by_key(), undos.world), lambda _: None) as player:
+    scenario = Scenario(undos.cancels_by_key(), undos.world)
+    with playing(scenario, Elsewhere(scenario)) as player:
         return token_of(player.follow((Deviation(1, "answer_lost"),)), "cancels_by_key")
 
 

@@ -154,10 +154,12 @@ def test_two_results_of_one_step_and_records_after_the_end_are_found() -> None:
 
     from amends.model.records import NULL, StepDone
     from amends.testing import Scenario
+    from amends.testing.explorer.elsewhere import Elsewhere
     from amends.testing.explorer.player import playing
     from amends.testing.explorer.rules import NAMES
 
-    with playing(Scenario(own.pays(5), own.world), lambda _: None) as player:
+    scenario = Scenario(own.pays(5), own.world)
+    with playing(scenario, Elsewhere(scenario)) as player:
         ending = player.follow(()).ending
     account = ending.accounts["explored"]
     more = [StepDone(0.0, 1, 1, NULL), Answered(0.0, 1, "ann", True, NULL, "")]

@@ -71,7 +71,7 @@ class Clock:
 
     def run(self, *, horizon: float, most: int) -> bool:
         """Go on until nothing more happens before `horizon` (seconds); False when there were more than `most` callbacks."""
-        ready = self.ready
+        ready, runs, frozen = self.ready, Pace.RUNS, Pace.FROZEN
         before = now = asyncio._get_running_loop()
         try:
             while self.spent < most:
@@ -80,12 +80,12 @@ class Clock:
                 callback = ready.popleft()
                 loop: Any = callback.loop
                 self.spent += 1
-                if loop.pace is Pace.RUNS:
+                if loop.pace is runs:
                     if loop is not now:
                         now = loop
                         asyncio._set_running_loop(now)
                     callback.run()
-                elif loop.pace is Pace.FROZEN:
+                elif loop.pace is frozen:
                     loop.held.append(callback)
             return False
         finally:

@@ -163,18 +163,17 @@ def _searched(scenario: Scenario, plan: Plan, replay: str | None) -> Tally:
                 tally.add(replayed(replay, player))
             else:
                 tally = plan.search(player)
-        _replay_elsewhere(elsewhere, tally)
+        _replay_elsewhere(elsewhere, tally, player.first)
     return tally
 
 
-def _replay_elsewhere(elsewhere: Elsewhere, tally: Tally) -> None:
+def _replay_elsewhere(elsewhere: Elsewhere, tally: Tally, played: Played | None) -> None:
     """The journals of worlds with at most one fault are replayed in a process with another hash seed."""
     if tally.found is not None:
         return
     verdict = elsewhere.verdict()
     tally.elsewhere = verdict.cannot
     if verdict.diverged:
-        played = elsewhere.first
         assert played is not None
         why = f"in another process, with another hash seed: {verdict.diverged}"
         tally.found = replace(played, breaches=[Breach("replays", why)])

@@ -119,6 +119,15 @@ async def visits_in_order() -> str:
 
 
 @saga
+async def visits_in_any_order_when_refused() -> str:
+    home = await visit("home")
+    try:
+        return await pay_well()
+    except StepFailed:
+        return home + await visit(", ".join(CITIES))
+
+
+@saga
 async def draws_of_its_own() -> str:
     return await visit(f"city-{luck.random()}")
 

@@ -19,7 +19,6 @@ from amends.testing.explorer.account import Account
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from amends.testing.explorer.player import Played
     from amends.testing.explorer.scenario import Scenario
 
 MOST = 200
@@ -61,7 +60,6 @@ class Elsewhere:
         self._modules = {saga.name: saga.function.__module__ for saga in scenario.by_name.values()}
         self._process: subprocess.Popen[bytes] | None = None
         self.sheets: list[Sheet] = []
-        self.first: Played | None = None
 
     def __enter__(self) -> Self:
         if "__main__" not in self._modules.values():
@@ -71,23 +69,22 @@ class Elsewhere:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                bufsize=0,
                 env=os.environ | {"PYTHONHASHSEED": seed},
             )
             order = Order([os.path.abspath(entry) for entry in sys.path], self._modules)
             assert self._process.stdin is not None
             with suppress(BrokenPipeError):  # why it has ended, it says on stderr
                 self._process.stdin.write(msgspec.json.encode(order) + b"\n")
-                self._process.stdin.flush()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
+            with self._process:
+                self._process.kill()
 
-    def gather(self, played: Played) -> None:
-        """Remember a world's journals, if there is room."""
-        self.first = self.first or played
+    def gather(self, accounts: Iterable[Account]) -> None:
+        """Remember the journals of a world, if there is room."""
         self.take(
             Sheet(
                 account.row.id,
@@ -97,7 +94,7 @@ class Elsewhere:
                 account.row.parent,
                 tuple(turn.body.decode() for turn in account.turns),
             )
-            for account in played.ending.accounts.values()
+            for account in accounts
         )
 
     def take(self, sheets: Iterable[Sheet]) -> None:
@@ -113,7 +110,8 @@ class Elsewhere:
         except subprocess.TimeoutExpired:
             return Verdict(cannot=f"the other process has not answered within {PATIENCE:g} seconds")
         if self._process.returncode:
-            return Verdict(cannot=complaint.decode(errors="replace").strip().rpartition("\n")[2])
+            last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+            return Verdict(cannot=last or f"the other process has ended with {self._process.returncode}")
         return msgspec.json.decode(said, type=Verdict)
 
 

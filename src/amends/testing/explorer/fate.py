@@ -112,6 +112,10 @@ class Fate(Protocol):
         """The store has accepted a worker's turn."""
         ...
 
+    def ends_with(self, run_id: str) -> bool:
+        """Whether nothing is left to be done once this run is closed, in a world that a fault has befallen already."""
+        ...
+
     def journaled(self, run_id: str, key: str) -> bool:
         """Whether a durable turn of a run holds this key."""
         ...

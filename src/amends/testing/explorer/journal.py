@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from amends.errors import StoreBusy, StoreError
+from amends.model.records import CLOSED
 from amends.testing.explorer.tale import named, of
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Journal:
             self._fate.accepted(change, self.worker)
 
         what = "the park" if change.turn is None else f"turn {change.turn.seq}"
-        return self._later(f"{what}{of(change.run_id)}", write, change.turn, change.run_id)
+        ends = change.state in CLOSED and self._fate.ends_with(change.run_id)
+        return self._later(f"{what}{of(change.run_id)}", write, change.turn, change.run_id, ends=ends)
 
     async def post(self, run_id: str, body: bytes, act: Act | None = None) -> None:
         """See `Store.post`."""
@@ -104,16 +106,20 @@ class Journal:
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────
 
-    def _later(self, what: str, write: Callable[[], Any], turn: Turn | None, run_id: str) -> asyncio.Future[Any]:
+    def _later(
+        self, what: str, write: Callable[[], Any], turn: Turn | None, run_id: str, *, ends: bool = False
+    ) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = self.worker.loop.create_future()
-        self.worker.loop.call_later(WRITE, self._write, what, write, turn, run_id, done)
+        self.worker.loop.call_later(WRITE, self._write, what, write, turn, run_id, ends, done)
         return done
 
-    def _write(self, what: str, write: Callable[[], Any], turn: Turn | None, run_id: str, done: asyncio.Future[Any]) -> None:
+    def _write(
+        self, what: str, write: Callable[[], Any], turn: Turn | None, run_id: str, ends: bool, done: asyncio.Future[Any]
+    ) -> None:
         fate, worker = self._fate, self.worker
         if done.cancelled():
             return
-        fault = fate.pick(what, fate.kinds_on("write" if worker.open else "last write"))
+        fault = fate.pick(what, fate.kinds_on("end" if ends else "write" if worker.open else "last write"))
         if fault == "write_refused":
             fate.tale.add(worker, f"{what} is not written", turn, run_id)
             done.set_exception(StoreBusy("the store refuses the write. Try again."))

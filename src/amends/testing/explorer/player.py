@@ -38,11 +38,12 @@ class Played:
 
 
 class Player:
-    """Plays worlds. Made by `playing`, which sets the stage for as long as it lasts."""
+    """Plays worlds, of which it keeps the `first`. Made by `playing`, which sets the stage for as long as it lasts."""
 
     def __init__(self, scenario: Scenario, witness: Elsewhere) -> None:
         self.scenario = scenario
         self.witness = witness
+        self.first: Played | None = None
         self._now: Simulation | None = None
 
     def play(self, path: Path) -> Ending:
@@ -69,7 +70,8 @@ class Player:
         path.demand_all()
         played = Played(deviations, path.met, ending, judged(ending))
         if len(deviations) <= 1:
-            self.witness.gather(played)
+            self.first = self.first or played
+            self.witness.gather(ending.accounts.values())
         return played
 
     def complain(self, rule: str, why: str) -> None:

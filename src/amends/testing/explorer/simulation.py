@@ -178,6 +178,10 @@ class Simulation:
         elif change.posts:
             self.team.look_soon()
 
+    def ends_with(self, run_id: str) -> bool:
+        """See `Fate`."""
+        return self.troubled and self._drivers.keys() == {run_id}
+
     def journaled(self, run_id: str, key: str) -> bool:
         """See `Fate`."""
         needle = key.encode()
