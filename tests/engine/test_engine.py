@@ -54,6 +54,23 @@ def test_a_run_returns_its_value_and_again_without_working_again(tmp_path: Path)
     assert oct(os.stat(tmp_path / "a.db").st_mode & 0o777) == "0o600"
 
 
+@pytest.mark.parametrize("options", [{}, {"sagas": SAGAS, "drive": False}])
+def test_an_engine_that_drives_nothing_writes_nothing_by_looking(tmp_path: Path, options: dict[str, Any]) -> None:
+    """Whoever looks needs neither room on the disk nor the right to write now."""
+
+    async def work(engine: Engine) -> None:
+        await engine.run(shop.order("a", "ok"), id="o")
+        witness = sqlite3.connect(tmp_path / "a.db")
+        before = witness.execute("PRAGMA data_version").fetchone()
+        async with Engine(tmp_path / "a.db", **options) as client:
+            assert len(await client.list()) == 1 and await client.history("o") and not await client.dlq.list()
+            assert await client.get("o").result() == "hold-a-1/ch-ok"
+        assert witness.execute("PRAGMA data_version").fetchone() == before
+        witness.close()
+
+    with_engine(tmp_path, work, lease=3600)
+
+
 def test_a_refusal_is_compensated_with_the_steps_own_error_as_cause(tmp_path: Path) -> None:
     async def work(engine: Engine) -> None:
         with pytest.raises(Compensated) as caught:

@@ -182,6 +182,14 @@ CALLS = [
 
 RECOVERIES = [
     Mutant(
+        "what comes while work is looked for waits for the next poll",
+        "Cancel: a parked run is taken up when its time has come, and not before",
+        "engine/recovery.py",
+        "        alarm = self._crew.loop",
+        "        self._crew.wake.clear()\n        alarm = self._crew.loop",
+        ("tests/engine/test_recovery.py::test_what_comes_while_work_is_looked_for_is_found_in_another_round",),
+    ),
+    Mutant(
         "timers are lost on recovery",
         "Cancel: a sleep goes on while the process is down",
         "engine/recovery.py",

@@ -319,6 +319,22 @@ ROSTER = [
         promise("a_living_worker_keeps_its_runs"),
     ),
     Mutant(
+        "whoever looks shows a sign of life",
+        "Lease: an engine that drives nothing writes nothing when it opens a store",
+        "engine/engine.py",
+        "lease=self._lease if drives else None",
+        "lease=self._lease",
+        ("tests/engine/test_engine.py::test_an_engine_that_drives_nothing_writes_nothing_by_looking",),
+    ),
+    Mutant(
+        "whoever has no lease takes runs over",
+        "Lease: one without a lease owns nothing",
+        "stores/memory.py",
+        "        if not self._owns:\n            return []\n",
+        "",
+        promise("one_without_a_lease_owns_nothing"),
+    ),
+    Mutant(
         "the dead keep their runs",
         "Lease: a worker without a sign of life for the length of its lease may lose its runs",
         "stores/lease.py",

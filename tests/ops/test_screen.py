@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -60,6 +62,23 @@ def call(*words: str, code: int = 0, given: str | None = None) -> Result:
 def spawn(*words: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-u", "-m", "amends", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("command", ["ps", "show x", "why x", "dlq list", "dlq show x#1"])
+def test_looking_needs_no_room_on_the_disk(place: Path, command: str) -> None:
+    """Least of all when the disk is full: then people want to see what happened."""
+    call("run", "desk_of_screen:stuck", "--input", '["word"]', "--id", "x", code=11)
+    worker = sqlite3.connect("amends.db")  # what a worker has at hand while it is there
+    worker.execute("SELECT * FROM runs")
+    done = subprocess.run(
+        [sys.executable, "-m", "amends", *command.split()],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+        check=False,
+    )
+    worker.close()
+    assert (done.returncode, done.stderr) == (0, "") and "x" in done.stdout
 
 
 def test_at_80_columns_text_is_wrapped_and_ids_stay_whole(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

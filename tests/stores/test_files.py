@@ -13,6 +13,7 @@ import pytest
 
 from amends.errors import EngineClosed, StoreBusy, StoreError, StoreUnusable
 from amends.stores import files
+from amends.stores.port import RunQuery
 from amends.stores.sqlite import SQLiteStore
 from tests.stores.rows import first, row, with_store
 
@@ -204,6 +205,26 @@ def test_a_second_store_on_the_file_does_not_end_the_locks_of_the_first(tmp_path
         await store.create(row("r"), None)
 
     with_store(path, work)
+
+
+def test_a_file_that_is_only_read_is_not_written_to(tmp_path: Path) -> None:
+    """Nor need it be possible to: the disk may be full, and somebody else may be writing."""
+
+    async def work(store: SQLiteStore) -> None:
+        await store.create(row("r"), first(row("r")))
+        witness = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+        before = witness.execute("PRAGMA data_version").fetchone()
+        witness.execute("BEGIN IMMEDIATE")
+        reader = SQLiteStore(tmp_path / "a.db", busy=0.01)
+        await reader.open("reader", lease=None)
+        assert len(await reader.runs(RunQuery())) == len(await reader.journal("r")) == 1
+        assert await reader.claim(("saga",), now=9e9, limit=1) == []
+        await reader.close()
+        witness.execute("ROLLBACK")
+        assert witness.execute("PRAGMA data_version").fetchone() == before
+        witness.close()
+
+    with_store(tmp_path / "a.db", work)
 
 
 def test_many_open_one_new_file_at_once(tmp_path: Path) -> None:

@@ -102,7 +102,8 @@ class Engine:
             raise EngineClosed("an Engine is opened once; make a new one for the next `async with`.")
         self._used = True
         worker = f"{socket.gethostname()}:{os.getpid()}:{self._luck(4).hex()}"
-        identity = await self._store.open(worker, lease=self._lease)
+        drives = self._drive and bool(self._sagas)
+        identity = await self._store.open(worker, lease=self._lease if drives else None)
         self._open = Crew(
             self._store,
             sagas=self._sagas,

@@ -35,12 +35,14 @@ class MemoryStore:
     def __init__(self, shelf: Shelf | None = None) -> None:
         self.shelf = shelf or Shelf()
         self._worker = ""
+        self._owns = False
 
-    async def open(self, worker: str, *, lease: float) -> str:
+    async def open(self, worker: str, *, lease: float | None) -> str:
         """See `Store.open`; a worker in memory lives until it is closed or silenced, however long its lease."""
         if self._worker:
             raise EngineClosed("the store is open already; one object serves one worker.")
         self._worker = worker
+        self._owns = lease is not None
         self.shelf.alive.add(worker)
         return self.shelf.identity
 
@@ -166,6 +168,8 @@ class MemoryStore:
     async def claim(self, sagas: Sequence[str], *, now: float, limit: int) -> list[Run]:
         """See `Store.claim`."""
         self._check_open()
+        if not self._owns:
+            return []
         free = [run for run in self.shelf.runs.values() if run.saga in sagas and self._is_free(run, now)]
         taken = sorted(free, key=lambda run: run.next_at or 0.0)[: max(0, limit)]
         for run in taken:

@@ -170,10 +170,11 @@ class Store(Protocol):
     says that the fate of the write is unknown. A caller that cannot tell reads the journal again.
     """
 
-    async def open(self, worker: str, *, lease: float) -> str:
+    async def open(self, worker: str, *, lease: float | None) -> str:
         """Open the store and say that `worker` lives, until `close`: this must not depend on the caller's event loop.
 
-        `lease` is in seconds: a worker whose sign of life has not changed for as long may lose its runs. Returns the
+        `lease` is in seconds: a worker whose sign of life has not changed for as long may lose its runs. None is for one
+        that will own no runs: it gives no sign of life, and a store that it only reads is not written to. Returns the
         store's identity, a random name that was made with it. Raises `StoreUnusable`, with the cure.
         """
         ...

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LOOK = 4.0
+"""Seconds between two looks of a writer that gives no signs of life: whether its event loop is still there."""
+
 _LETTER = (
     "SELECT runs.id, letters.no, runs.saga, kind, step, error, opened_at, body, acted, by, note, acted_at "
     "FROM letters JOIN runs ON runs.no = letters.run"
@@ -45,7 +48,7 @@ class SQLiteStore:
         self._busy = busy
         self._writer: Writer | None = None
 
-    async def open(self, worker: str, *, lease: float) -> str:
+    async def open(self, worker: str, *, lease: float | None) -> str:
         """See `Store.open`."""
         if self._writer is not None:
             raise EngineClosed("the store is open already; one object serves one worker.")
@@ -56,18 +59,18 @@ class SQLiteStore:
         except BaseException:  # it is not open then, and the error goes on its way
             thread.shutdown(wait=False)
             raise
-        self._roster = Roster(worker, lease)
+        self._roster = roster = None if lease is None else Roster(worker, lease)
         self._reader = Reader(reading, thread)
-        self._writer = Writer(
-            writing, pen.Pen(worker), beat=self._roster.beat, every=self._roster.every, explain=self._explain
-        )
-        try:
-            await self._write(self._roster.beat)
-            if await self._read(_has_damaged):
-                await self._write(_set_aside)
-        except BaseException:  # it is not open then, and the error goes on its way
-            await self._end(self._writer)
-            raise
+        beat, every = (None, LOOK) if roster is None else (roster.beat, roster.every)
+        self._writer = Writer(writing, pen.Pen(worker), beat=beat, every=every, explain=self._explain)
+        if roster is not None:
+            try:
+                await self._write(roster.beat)
+                if await self._read(_has_damaged):
+                    await self._write(_set_aside)
+            except BaseException:  # it is not open then, and the error goes on its way
+                await self._end(self._writer)
+                raise
         return identity
 
     def _connect(self) -> tuple[str, sqlite3.Connection, sqlite3.Connection]:
@@ -84,7 +87,8 @@ class SQLiteStore:
         if self._writer is not None:
             writer = self._writer
             try:
-                await self._write(self._roster.leave)
+                if self._roster is not None:
+                    await self._write(self._roster.leave)
             finally:
                 await self._end(writer)
 
@@ -143,9 +147,10 @@ class SQLiteStore:
     async def claim(self, sagas: Sequence[str], *, now: float, limit: int) -> list[Run]:
         """See `Store.claim`."""
         self._demand_open()
-        if limit <= 0 or not await self._read(lambda db: self._roster.has_work(db, sagas, now)):
+        roster = self._roster
+        if roster is None or limit <= 0 or not await self._read(lambda db: roster.has_work(db, sagas, now)):
             return []
-        rows = await self._write(lambda db: self._roster.take(db, sagas, now, limit, _RUN))
+        rows = await self._write(lambda db: roster.take(db, sagas, now, limit, _RUN))
         return [Run(*row) for row in rows]
 
     async def run(self, run_id: str) -> Run | None:

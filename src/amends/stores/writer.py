@@ -44,7 +44,8 @@ class Torn(Exception):
 class Writer:
     """Writes changes and runs jobs on its own connection, many in one transaction.
 
-    What is refused raises an `AmendsError` before it has written anything.
+    What is refused raises an `AmendsError` before it has written anything. If `beat` is given, it is run `every` so many
+    seconds, whatever else there is to write.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Writer:
         connection: sqlite3.Connection,
         pen: Pen,
         *,
-        beat: Job,
+        beat: Job | None,
         every: float,
         explain: Callable[[BaseException], AmendsError],
     ) -> None:
@@ -111,10 +112,11 @@ class Writer:
         closing = False
         while not closing and not self._loop.is_closed():
             self._held, closing = self._take(max(0.0, due - time.monotonic()))
-            beats = time.monotonic() >= due
+            late = time.monotonic() >= due
+            beats = late and self._beat is not None
             if self._held or beats:
                 self._write(self._held, beats)
-            if beats:
+            if late:
                 due = time.monotonic() + self._every
 
     def _take(self, patience: float) -> tuple[list[Waiting], bool]:
@@ -167,7 +169,7 @@ class Writer:
                 settled.append((self._carry_out(connection, job, appended), None))
             except AmendsError as refused:
                 settled.append((None, refused))
-        if beats:
+        if beats and self._beat is not None:
             self._beat(connection)
         connection.execute("COMMIT")
         return settled

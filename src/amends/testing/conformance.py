@@ -304,6 +304,21 @@ async def check_closing_gives_the_runs_to_the_others(pair: Pair, _: object) -> N
     assert [run.id for run in await two.claim(("saga",), now=10.0, limit=10)] == ["waits"]
 
 
+async def check_one_without_a_lease_owns_nothing(pair: Pair, _: object) -> None:
+    """It sees everything and may post; it takes no run over, and takes none away when it goes."""
+    one, two = pair
+    await one.open("one", lease=LEASE)
+    await two.open("two", lease=None)
+    await one.create(_row(), _first(_row()))
+    await two.create(_row("free", owner=None), None)
+    assert await two.claim(("saga",), now=9.0, limit=10) == []
+    assert {run.id for run in await two.runs(RunQuery())} == {"run-1", "free"} and len(await two.journal("run-1")) == 1
+    await two.post("run-1", b"mail")
+    await two.close()
+    assert await one.mailed() == ["run-1"]
+    assert [run.id for run in await one.claim(("saga",), now=9.0, limit=10)] == ["free"]
+
+
 async def check_a_closed_store_says_so(pair: Pair, _: object) -> None:
     """Nothing is asked of a store that is not open; closing twice does no harm; it may be opened again."""
     one, _two = await _opened(pair)

@@ -30,7 +30,7 @@ class Journal:
         self.inner = inner
         self._fate = fate
 
-    async def open(self, worker: str, *, lease: float) -> str:
+    async def open(self, worker: str, *, lease: float | None) -> str:
         """See `Store.open`."""
         return await self.inner.open(worker, lease=lease)
 

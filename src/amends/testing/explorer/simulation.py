@@ -20,7 +20,6 @@ from amends.testing.explorer.network import TRAVEL, Network
 from amends.testing.explorer.scenario import RUN
 from amends.testing.explorer.tale import Tale
 from amends.testing.explorer.team import Workforce
-from amends.testing.explorer.worker import LEASE
 
 if TYPE_CHECKING:
     from amends.engine.engine import Engine
@@ -67,7 +66,7 @@ class Simulation:
         self._acts = 0
         self._begun = False
         self._auditor = house.attach()
-        at_once(self._auditor.open("auditor", lease=LEASE))
+        at_once(self._auditor.open("auditor", lease=None))
 
     def run(self) -> Ending:
         """Play the world until nothing moves any more, and say how it ended."""

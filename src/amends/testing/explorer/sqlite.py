@@ -65,18 +65,21 @@ class Inline(SQLiteStore):
         self._alive = alive
         self.worker = ""
 
-    async def open(self, worker: str, *, lease: float) -> str:
+    async def open(self, worker: str, *, lease: float | None) -> str:
         """See `Store.open`."""
         self._worker = self.worker = worker
-        self._roster = Roster(worker, lease)
-        self._roster._watch = _Known(self._alive)
-        self._alive.add(worker)
-        await self._write(self._roster.beat)
+        self._roster = None
+        if lease is not None:
+            self._roster = roster = Roster(worker, lease)
+            roster._watch = _Known(self._alive)
+            self._alive.add(worker)
+            await self._write(roster.beat)
         return "explored"
 
     async def close(self) -> None:
         """See `Store.close`."""
-        await self._write(self._roster.leave)
+        if self._roster is not None:
+            await self._write(self._roster.leave)
         self._alive.discard(self.worker)
 
     def commit(self, change: Change) -> asyncio.Future[None]:
