@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from amends import Current, DefinitionError
 from amends.errors import RuleBroken, StaleToken, Vacuous
+from amends.model.machine import Machine
 from amends.stores.port import Letter
 from amends.testing import (
     Ending,
@@ -29,6 +31,7 @@ from amends.testing.explorer import elsewhere
 from amends.testing.explorer.path import Deviations
 from amends.testing.explorer.player import Played, Player
 from amends.testing.explorer.scenario import Act, Scenario
+from amends.testing.explorer.search import Tally
 from amends.testing.explorer.simulation import Simulation
 from amends.testing.world import Ask
 from tests.testing import own_sagas as own
@@ -51,6 +54,19 @@ def test_worlds_are_counted_by_faults() -> None:
     tally = explore(own.pays(5), world=own.world, faults=2).tally
     assert tally.levels == {0: 1, 1: 19, 2: tally.worlds - 20} and not tally.sampled
     assert explore(own.pays(5), world=own.world, faults=2).tally == tally
+
+
+@pytest.mark.parametrize("strategy", ["exhaustive", "random"])
+def test_worlds_that_were_played_are_not_kept(strategy: Any) -> None:
+    """However many there are, none but the one that is played now is in memory."""
+    alive: list[int] = []
+
+    def count(tally: Tally) -> None:
+        if tally.worlds % 50 == 0:
+            alive.append(sum(type(each) is Machine for each in gc.get_objects()))
+
+    explore(own.fails_at_the_end("ada"), world=own.world, strategy=strategy, budget=300, progress=count, reaches=())
+    assert len(alive) >= 5 and max(alive) <= min(alive) + 5
 
 
 def test_a_budget_that_does_not_suffice_is_said() -> None:

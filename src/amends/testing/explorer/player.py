@@ -52,6 +52,7 @@ class Player:
         Raises:
             AmendsError: what `engine.start` says to the saga's input.
         """
+        self._now = None
         gc.collect(0)  # all that the last world left is young, and still in the processor's caches
         house = stores.house(self.scenario.store)
         try:

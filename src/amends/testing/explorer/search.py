@@ -124,7 +124,8 @@ def exhaustive(
     """
     tally, luck, number = Tally(), Random(0), shard[0] - 1
     faultless = tally if number == 0 else Tally()  # the world without faults counts for the first shard
-    level = _run(player, [()], faultless, progress, only)
+    level = Level()
+    _run(player, [()], faultless, progress, only, level)
     for depth in range(1, faults + 1):
         if tally.found is not None:
             break
@@ -135,7 +136,9 @@ def exhaustive(
         elif len(level) > room:
             tally.sampled.append((depth, max(0, room), len(level)))
             worlds = level.some(max(0, room), luck)
-        level = _run(player, worlds, tally, progress, only)
+        following = Level()
+        _run(player, worlds, tally, progress, only, following if depth < faults else None)
+        level = following
     return tally
 
 
@@ -145,16 +148,18 @@ def _run(
     tally: Tally,
     progress: Progress,
     only: frozenset[Kind] | None,
-) -> Level:
-    following = Level()
+    following: Level | None,
+) -> None:
+    """Play worlds, and let those that have one more fault follow; stops at the first that breaks a rule."""
     for deviations in worlds:
         played = player.follow(deviations)
         tally.add(played)
         progress(tally)
         if played.breaches:
             break
-        following.grow(played, only)
-    return following
+        if following is not None:
+            following.grow(played, only)
+        del played  # nothing of a world is held when the next one begins: then it is collected
 
 
 # ── by luck ──────────────────────────────────────────────────────────────────────────────────────
@@ -199,6 +204,7 @@ def random(player: Player, *, faults: int, budget: int, seed: int, progress: Pro
         progress(tally)
         if played.breaches:
             break
+        del played  # as above
     return tally
 
 
