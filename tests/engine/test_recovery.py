@@ -223,6 +223,25 @@ def test_what_comes_while_work_is_looked_for_is_found_in_another_round() -> None
     run(main)
 
 
+def test_a_store_that_fails_is_asked_again_by_the_next_poll_and_not_at_once() -> None:
+    class Failing(MemoryStore):
+        asked = 0
+
+        async def claim(self, sagas: Sequence[str], *, now: float, limit: int) -> list[Run]:
+            self.asked += 1
+            await asyncio.sleep(0)
+            raise StoreError("the disk is full")
+
+    async def main() -> None:
+        store = Failing()
+        async with engine_on(store, poll=3600):
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert store.asked == 1
+
+    run(main)
+
+
 def test_mail_that_waits_is_taken_in_when_the_run_is_taken_up() -> None:
     async def main() -> None:
         shelf = Shelf()

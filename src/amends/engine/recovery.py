@@ -74,7 +74,7 @@ class Recovery:
         try:
             rows = await crew.store.claim(crew.names, now=crew.now(), limit=limit)
         except StoreError:
-            crew.doubt()
+            crew.unsure = True  # the next round finds out, when its time has come
             raise
         for row in rows:
             self._adopt_soon(row)

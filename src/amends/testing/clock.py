@@ -104,11 +104,6 @@ class Clock:
                 return True
         return False
 
-    def stop(self) -> None:
-        """Forget all that will not happen any more."""
-        self.ready.clear()
-        self._later.clear()
-
 
 class Virtual:
     """What tasks and timers need of an event loop, on a clock. What else is asked of it is refused."""
