@@ -182,6 +182,14 @@ CALLS = [
 
 RECOVERIES = [
     Mutant(
+        "a store that fails is asked again at once",
+        "Store: it is asked again when its time has come",
+        "engine/recovery.py",
+        "            crew.unsure = True",
+        "            crew.doubt()",
+        ("tests/engine/test_recovery.py::test_a_store_that_fails_is_asked_again_by_the_next_poll_and_not_at_once",),
+    ),
+    Mutant(
         "what comes while work is looked for waits for the next poll",
         "Cancel: a parked run is taken up when its time has come, and not before",
         "engine/recovery.py",
@@ -257,7 +265,7 @@ RECOVERIES = [
         "runs that were claimed unheard are forgotten",
         "Lease: runs that the store gave to a worker are driven, though the answer to its claim was lost",
         "engine/recovery.py",
-        "            crew.doubt()\n",
+        "            crew.unsure = True  # the next round finds out, when its time has come\n",
         "",
         UNHEARD,
     ),
