@@ -133,9 +133,7 @@ class Virtual:
 
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Callback:
         """See `asyncio`."""
-        made = Callback(self, callback, args, context)
-        self.clock.at(self.clock.now + delay, made)
-        return made
+        return self.call_at(self.clock.now + delay, callback, *args, context=context)
 
     def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Callback:
         """See `asyncio`."""

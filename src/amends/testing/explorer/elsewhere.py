@@ -59,7 +59,7 @@ class Elsewhere:
     def __init__(self, scenario: Scenario) -> None:
         self._modules = {saga.name: saga.function.__module__ for saga in scenario.by_name.values()}
         self._process: subprocess.Popen[bytes] | None = None
-        self.sheets: list[Sheet] = []
+        self.sheets: dict[Sheet, None] = {}
 
     def __enter__(self) -> Self:
         if "__main__" not in self._modules.values():
@@ -99,14 +99,17 @@ class Elsewhere:
 
     def take(self, sheets: Iterable[Sheet]) -> None:
         """Remember journals, each once, if there is room."""
-        self.sheets = list(dict.fromkeys([*self.sheets, *sheets]))[:MOST]
+        for sheet in sheets:
+            if len(self.sheets) == MOST:
+                break
+            self.sheets[sheet] = None
 
     def verdict(self) -> Verdict:
         """Have them replayed, and say what came of it."""
         if self._process is None:
             return Verdict(cannot="the saga is defined in __main__, which another process cannot import")
         try:
-            said, complaint = self._process.communicate(msgspec.json.encode(self.sheets) + b"\n", timeout=PATIENCE)
+            said, complaint = self._process.communicate(msgspec.json.encode(list(self.sheets)) + b"\n", timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             return Verdict(cannot=f"the other process has not answered within {PATIENCE:g} seconds")
         if self._process.returncode:

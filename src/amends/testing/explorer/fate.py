@@ -112,8 +112,8 @@ class Fate(Protocol):
         """The store has accepted a worker's turn."""
         ...
 
-    def ends_with(self, run_id: str) -> bool:
-        """Whether nothing is left to be done once this run is closed, in a world that a fault has befallen already."""
+    def ends_with(self, change: Change) -> bool:
+        """Whether nothing is left to be done once this is written, in a world that a fault has befallen already."""
         ...
 
     def journaled(self, run_id: str, key: str) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from amends.errors import StoreBusy, StoreError
-from amends.model.records import CLOSED
 from amends.testing.explorer.tale import named, of
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ class Journal:
             self._fate.accepted(change, self.worker)
 
         what = "the park" if change.turn is None else f"turn {change.turn.seq}"
-        ends = change.state in CLOSED and self._fate.ends_with(change.run_id)
+        ends = self._fate.ends_with(change)
         return self._later(f"{what}{of(change.run_id)}", write, change.turn, change.run_id, ends=ends)
 
     async def post(self, run_id: str, body: bytes, act: Act | None = None) -> None:

@@ -177,9 +177,9 @@ class Simulation:
         elif change.posts:
             self.team.look_soon()
 
-    def ends_with(self, run_id: str) -> bool:
+    def ends_with(self, change: Change) -> bool:
         """See `Fate`."""
-        return self.troubled and self._drivers.keys() == {run_id}
+        return self.troubled and change.state in CLOSED and self._drivers.keys() == {change.run_id}
 
     def journaled(self, run_id: str, key: str) -> bool:
         """See `Fate`."""
