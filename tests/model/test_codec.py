@@ -26,7 +26,6 @@ from hypothesis import strategies as st
 
 from amends.errors import DefinitionError, NotStorable
 from amends.model.codec import MAX_DEPTH, MAX_SIZE, shape_of
-from amends.model.failure import failure_of
 
 
 class Colour(enum.Enum):
@@ -464,65 +463,3 @@ def test_equal_values_are_written_alike_in_every_process() -> None:
 
 def test_the_order_of_fields_in_the_code_does_not_count() -> None:
     assert shape_of(Cart).encode(Cart()) == b'{"lines":[],"loose":null,"skus":{},"weight":null}'
-
-
-class Broken(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError
-
-
-def test_an_exception_is_kept_bounded_with_its_data() -> None:
-    error = ValueError("x" * 5000, {"code": 7})
-    error.add_note("a note")
-    kept = failure_of(error)
-    assert kept.type == "ValueError" and len(kept.message) == 1000 and kept.notes == ("a note",)
-    assert msgspec.json.decode(kept.data)["args"][1] == {"code": 7}
-    assert "cannot be read" in failure_of(Broken()).message
-    assert bytes(failure_of(ValueError(object())).data) == b"null"
-    try:
-        raise KeyError("\ud800")
-    except KeyError as raised:
-        msgspec.json.encode(failure_of(raised))
-
-
-class Lying(Exception):
-    """Its attributes and notes are not what they should be."""
-
-    @property
-    def __dict__(self) -> Any:
-        raise RuntimeError
-
-
-class Declined(Exception):
-    def __init__(self, code: int) -> None:
-        super().__init__("declined", object())
-        self.code = code
-        self.response = object()
-        self._private = 1
-
-
-def test_of_an_error_all_data_is_kept_that_is_plain_and_small() -> None:
-    assert bytes(failure_of(Declined(51)).data) == b'{"code":51}'
-    assert bytes(failure_of(ValueError("x" * 100_000)).data) == b"null"
-
-
-def test_an_error_that_lies_is_still_told() -> None:
-    error = ValueError("x")
-    error.__notes__ = 5  # type: ignore[assignment]
-    assert failure_of(error).notes == ()
-    error.__notes__ = [Broken()]  # type: ignore[list-item]
-    assert "cannot be read" in failure_of(error).notes[0]
-    assert failure_of(Lying("a")).message == "a"
-
-
-def test_of_a_long_traceback_the_end_is_kept_and_no_values() -> None:
-    unseen = "a local value"
-    try:
-        raise ValueError("é" * 9000 + "the end")
-    except ValueError as error:
-        kept = failure_of(error)
-    assert len(kept.traceback.encode()) <= 4096 and kept.traceback.rstrip().endswith("the end")
-    try:
-        raise ValueError("short")
-    except ValueError as error:
-        assert "raise ValueError" in failure_of(error).traceback and unseen not in failure_of(error).traceback

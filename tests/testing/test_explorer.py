@@ -28,6 +28,7 @@ from amends.testing import (
     when_completed,
 )
 from amends.testing.explorer import elsewhere
+from amends.testing.explorer.network import Network
 from amends.testing.explorer.path import Deviations
 from amends.testing.explorer.player import Played, Player
 from amends.testing.explorer.scenario import Act, Scenario
@@ -94,8 +95,8 @@ def _endings(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> dict[Deviat
     """How each world with at most two faults ends: what is in its journals and in its ledger."""
     endings: dict[Deviations, Any] = {}
 
-    def follow(player: Player, deviations: Deviations) -> Played:
-        found = real(player, deviations)
+    def follow(player: Player, deviations: Deviations, **how: bool) -> Played:
+        found = real(player, deviations, **how)
         runs = [(account.state, [turn.body for turn in account.turns]) for account in found.ending.accounts.values()]
         endings[deviations] = runs, [str(effect) for effect in found.ending.effects]
         return found
@@ -117,6 +118,44 @@ def test_shards_part_the_worlds_among_them() -> None:
     parts = [explore(own.pays(5), world=own.world, faults=2, shard=(k, 3), reaches=()).tally for k in (1, 2, 3)]
     assert sum(part.worlds for part in parts) == whole.worlds
     assert sum((part.fired for part in parts), start=type(whole.fired)()) == whole.fired
+
+
+def test_shards_are_alike_in_size() -> None:
+    """The worlds with two faults are dealt out one by one, and not by what they follow from."""
+    parts = [explore(own.pays(5), world=own.world, faults=2, shard=(k, 3), reaches=()).tally for k in (1, 2, 3)]
+    assert max(part.levels[2] for part in parts) - min(part.levels[2] for part in parts) <= 1
+    assert [part.levels.get(1, 0) for part in parts] == [19, 0, 0], "those with one fault count for the first"
+
+
+def test_a_shard_samples_its_own_worlds() -> None:
+    options: dict[str, Any] = {"world": own.world, "faults": 2, "budget": 50, "reaches": ()}
+    whole = explore(own.pays(5), world=own.world, faults=2).tally.levels[2]
+    for k, before in ((1, 20), (2, 0)):
+        tally = explore(own.pays(5), shard=(k, 2), **options).tally
+        assert tally.sampled == [(2, 50 - before, (whole + 2 - k) // 2)] and tally.worlds == 50
+
+
+def test_what_breaks_a_rule_with_one_fault_is_told_by_every_shard() -> None:
+    alone = finding(keys.pays_without_key(), world=keys.world).exploration
+    assert len(alone.found.deviations) == 1
+    for k in (1, 2, 3):
+        shard = finding(keys.pays_without_key(), world=keys.world, shard=(k, 3)).exploration
+        assert shard.token == alone.token
+
+
+@pytest.mark.parametrize("strategy", ["exhaustive", "random"])
+def test_after_its_last_fault_a_world_is_asked_nothing_more(strategy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where else something could have gone wrong matters only in worlds that others follow from."""
+    troubled: list[bool] = []
+    real = Network._options
+
+    def options(network: Network, ask: Ask, worker: Any) -> Any:
+        troubled.append(network._fate.troubled)
+        return real(network, ask, worker)
+
+    monkeypatch.setattr(Network, "_options", options)
+    explore(own.pays(5), world=own.world, faults=1, strategy=strategy, budget=60, reaches=())
+    assert troubled and not any(troubled)
 
 
 def test_processes_share_the_worlds() -> None:

@@ -89,7 +89,7 @@ class Engine:
                 raise DefinitionError(f"Engine({name}={value!r}): must be at least 1.")
         if not (0 < lease < float("inf") and 0 < poll < float("inf")):
             raise DefinitionError(f"Engine(lease={lease!r}, poll={poll!r}): seconds, more than 0.")
-        self._store: Store = store if isinstance(store, Store) else store_at(store, durability=durability)
+        self._store: Store = store_at(store, durability=durability)
         self._namespace = namespace
         self._drive = drive
         self._lease, self._poll, self._wall, self._luck = lease, poll, wall, luck

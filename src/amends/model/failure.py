@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import linecache
 import traceback
-from typing import Any
+from collections import deque
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -11,8 +14,15 @@ from amends.errors import NotStorable
 from amends.model.codec import shape_of
 from amends.model.records import NULL, Failure, Raw
 
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+
+Place: TypeAlias = tuple[str, int, str]
+"""A file, a line of it, and the function that the line is in."""
+
 MOST_MESSAGE = 1_000
 MOST_TRACEBACK = 4_096
+MOST_FRAMES = 20
 MOST_NOTES = 10
 MOST_DATA = 16_384
 
@@ -50,16 +60,46 @@ def _traceback(error: BaseException) -> str:
 
 
 def _told(error: BaseException) -> traceback.TracebackException:
-    """The traceback without marks under parts of lines: each mark costs as much as compiling the line."""
-    told = traceback.TracebackException.from_exception(error, limit=-20)
-    links: list[traceback.TracebackException | None] = [told]
+    """The traceback, each part of it with its frames as `_Frames` tells them."""
+    told = traceback.TracebackException.from_exception(error, limit=0)
+    links: list[tuple[traceback.TracebackException | None, BaseException | None]] = [(told, error)]
     while links:
-        link = links.pop()
-        if link is not None:
-            for frame in link.stack:
-                frame.colno = None
-            links += [link.__cause__, link.__context__, *(link.exceptions or ())]
+        link, raised = links.pop()
+        if link is not None and raised is not None:
+            link.stack = _frames(_way(raised.__traceback__))
+            links += [(link.__cause__, raised.__cause__), (link.__context__, raised.__context__)]
+            links += zip(link.exceptions or (), getattr(raised, "exceptions", ()), strict=False)
     return told
+
+
+class _Frames(traceback.StackSummary):
+    """Frames whose text is made once, and without marks under parts of lines.
+
+    An error that is raised again and again comes the same way. To look its lines up is to ask the disk each time whether
+    a file has changed; and each mark costs as much as compiling its line.
+    """
+
+    def __init__(self, way: tuple[Place, ...]) -> None:
+        super().__init__(traceback.FrameSummary(*place) for place in way)
+        self._text = super().format()
+
+    def format(self, **_: object) -> list[str]:
+        """See `traceback.StackSummary`."""
+        return self._text
+
+
+_frames = lru_cache(maxsize=256)(_Frames)
+
+
+def _way(frames: TracebackType | None) -> tuple[Place, ...]:
+    """The last places that an error came by."""
+    return tuple(_place(frame, line) for frame, line in deque(traceback.walk_tb(frames), maxlen=MOST_FRAMES))
+
+
+def _place(frame: FrameType, line: int) -> Place:
+    code = frame.f_code
+    linecache.lazycache(code.co_filename, frame.f_globals)  # a module within an archive is read by its loader
+    return code.co_filename, line, code.co_name
 
 
 def _data(error: BaseException) -> Raw:

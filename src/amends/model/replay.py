@@ -65,7 +65,7 @@ def _same(was: Record, now: Record) -> bool:
         return was.why == now.why and was.cause.type == now.cause.type
     if isinstance(was, Unreadable) and isinstance(now, Unreadable):
         return (was.pos, was.number) == (now.pos, now.number)
-    return type(was) is type(now) and encode_turn([was]) == encode_turn([now])
+    return type(was) is type(now) and (was == now or encode_turn([was]) == encode_turn([now]))
 
 
 def _shown(record: Record | None, other: Record | None = None) -> str:

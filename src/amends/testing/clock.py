@@ -28,31 +28,21 @@ class Pace(Enum):
 class Callback:
     """What is to be called on a loop: a handle as `asyncio` has them, only lighter."""
 
-    __slots__ = ("_args", "_context", "_function", "loop")
+    __slots__ = ("args", "context", "function", "loop")
 
     def __init__(self, loop: Virtual, function: Callable[..., Any], args: tuple[Any, ...], context: Context | None) -> None:
         self.loop = loop
-        self._function: Callable[..., Any] | None = function
-        self._args = args
-        self._context = copy_context() if context is None else context
+        self.function: Callable[..., Any] | None = function
+        self.args = args
+        self.context = copy_context() if context is None else context
 
     def cancel(self) -> None:
         """See `asyncio.Handle`."""
-        self._function, self._args = None, ()
+        self.function, self.args = None, ()
 
     def cancelled(self) -> bool:
         """See `asyncio.Handle`."""
-        return self._function is None
-
-    def run(self) -> None:
-        """Call it, unless it was cancelled."""
-        if self._function is not None:
-            try:
-                self._context.run(self._function, *self._args)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:  # nobody waits for it
-                self.loop.call_exception_handler({"exception": error})
+        return self.function is None
 
 
 class Clock:
@@ -75,34 +65,36 @@ class Clock:
         before = now = asyncio._get_running_loop()
         try:
             while self.spent < most:
-                if not ready and not self._move_on(horizon):
+                callback = ready.popleft() if ready else self._due(horizon)
+                if callback is None:
                     return True
-                callback = ready.popleft()
-                loop: Any = callback.loop
                 self.spent += 1
-                if loop.pace is runs:
+                loop: Any = callback.loop
+                if loop.pace is frozen:
+                    loop.held.append(callback)
+                elif loop.pace is runs and (function := callback.function) is not None:
                     if loop is not now:
                         now = loop
                         asyncio._set_running_loop(now)
-                    callback.run()
-                elif loop.pace is frozen:
-                    loop.held.append(callback)
+                    try:
+                        callback.context.run(function, *callback.args)
+                    except (SystemExit, KeyboardInterrupt):
+                        raise
+                    except BaseException as error:  # nobody waits for it
+                        loop.call_exception_handler({"exception": error})
             return False
         finally:
             asyncio._set_running_loop(before)
 
-    def _move_on(self, horizon: float) -> bool:
+    def _due(self, horizon: float) -> Callback | None:
         """Let time pass until the next callback is due."""
-        while self._later:
-            when, _, callback = self._later[0]
-            if when > horizon:
-                return False
-            heapq.heappop(self._later)
-            if not callback.cancelled() and callback.loop.pace is not Pace.DEAD:
+        later, dead = self._later, Pace.DEAD
+        while later and later[0][0] <= horizon:
+            when, _, callback = heapq.heappop(later)
+            if callback.function is not None and callback.loop.pace is not dead:
                 self.now = max(self.now, when)
-                self.ready.append(callback)
-                return True
-        return False
+                return callback
+        return None
 
 
 class Virtual:
@@ -114,12 +106,6 @@ class Virtual:
         self.errors: list[dict[str, Any]] = []
         self.held: list[Callback] = []
         self._tasks: list[asyncio.Task[Any]] = []
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise DefinitionError(
-            f"a simulated world has no event loop's {name!r}: no sockets, no programs, no threads. Let the step use a "
-            "service of a World, or give explore(...) a fake(step, service) that stands in for it."
-        )
 
     def time(self) -> float:
         """The virtual time, in seconds."""
@@ -133,7 +119,9 @@ class Virtual:
 
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Callback:
         """See `asyncio`."""
-        return self.call_at(self.clock.now + delay, callback, *args, context=context)
+        made = Callback(self, callback, args, context)
+        self.clock.at(self.clock.now + delay, made)
+        return made
 
     def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Callback:
         """See `asyncio`."""
@@ -168,6 +156,23 @@ class Virtual:
     def is_closed(self) -> bool:
         """See `asyncio`."""
         return False
+
+
+class Missing:
+    """What event loops have and a virtual one has not: to ask for it is refused. A `__getattr__` would slow all the rest."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, loop: object, owner: type) -> NoReturn:
+        raise DefinitionError(
+            f"a simulated world has no event loop's {self._name!r}: no sockets, no programs, no threads. Let the step use a "
+            "service of a World, or give explore(...) a fake(step, service) that stands in for it."
+        )
+
+
+for _name in sorted(set(dir(asyncio.AbstractEventLoop)) - set(dir(Virtual))):
+    setattr(Virtual, _name, Missing(_name))
 
 
 class Loop(Virtual):

@@ -92,6 +92,11 @@ class Fate(Protocol):
         """The workers."""
         ...
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing goes wrong any more: it need not be asked what could."""
+        ...
+
     def pick(self, place: str, kinds: tuple[Kind, ...]) -> Kind:
         """What happens here: one of `kinds`, the first of which is that nothing goes wrong."""
         ...

@@ -45,7 +45,8 @@ class Network:
         self._demand_intent(ask)
         if _subject(ask) in self._broken:
             return await self._refuse(ask, worker)
-        meeting = _MEETINGS[self._fate.pick(_place(ask), self._options(ask, worker))]
+        fate = self._fate
+        meeting = _MEETINGS[faults.NOTHING if fate.settled else fate.pick(_place(ask), self._options(ask, worker))]
         try:
             return await meeting(self, ask, worker)
         except asyncio.CancelledError:

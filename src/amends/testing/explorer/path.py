@@ -19,7 +19,12 @@ Deviations: TypeAlias = tuple[Deviation, ...]
 
 
 class Path(Protocol):
-    """All that a search and a simulation know of each other."""
+    """All that a search and a simulation know of each other.
+
+    Once it is `over`, nothing goes wrong any more and nobody asks what could: it need not be asked.
+    """
+
+    over: bool
 
     def pick(self, place: str, kinds: tuple[Kind, ...]) -> Kind:
         """What happens at a place: one of `kinds`; the first is that nothing goes wrong."""
@@ -31,10 +36,15 @@ class OffThePath(Exception):
 
 
 class Given(Path):
-    """A path on which the given faults happen, and none besides. `met` are the places that it came to."""
+    """A path on which the given faults happen, and none besides. `met` are the places that it came to.
 
-    def __init__(self, deviations: Deviations) -> None:
+    One that is the `last` has no worlds that follow from it, so it is over after the last of its faults.
+    """
+
+    def __init__(self, deviations: Deviations, *, last: bool = False) -> None:
+        self.over = False
         self._given = dict(deviations)
+        self._end = max(self._given, default=-1) if last else float("inf")
         self._off = ""
         self.met: list[tuple[str, tuple[Kind, ...]]] = []
 
@@ -42,6 +52,7 @@ class Given(Path):
         """See `Path`."""
         kind = self._given.get(len(self.met), kinds[0]) if self._given else kinds[0]
         self.met.append((place, kinds))
+        self.over = len(self.met) > self._end
         if kind in kinds:
             return kind
         self._off = self._off or f"{kind!r} cannot happen at {place}"

@@ -29,7 +29,7 @@ SILENCE = logging.CRITICAL + 1
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """One world: the faults that befell it, the places where others could have, its ending, and what is wrong with it."""
+    """One world: its faults, where others could befall it (see `Path.over`), its ending, and what is wrong with it."""
 
     deviations: Deviations
     met: list[tuple[str, tuple[Kind, ...]]]
@@ -64,9 +64,12 @@ class Player:
             raise ending.refused
         return ending
 
-    def follow(self, deviations: Deviations) -> Played:
-        """The world in which just these faults happen, judged; raises `OffThePath` when one of them cannot."""
-        path = Given(deviations)
+    def follow(self, deviations: Deviations, *, last: bool = False) -> Played:
+        """The world in which just these faults happen, judged; raises `OffThePath` when one of them cannot.
+
+        When it is the `last`, nobody asks where others could have happened after them.
+        """
+        path = Given(deviations, last=last)
         ending = self.play(path)
         path.demand_all()
         played = Played(deviations, path.met, ending, judged(ending))

@@ -14,7 +14,7 @@ from amends.testing.explorer.player import Played
 from amends.testing.explorer.rules import judged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from amends.testing.explorer.faults import Kind
     from amends.testing.explorer.player import Player
@@ -87,20 +87,13 @@ class Level:
     def __len__(self) -> int:
         return sum(self._sizes)
 
-    def all(self) -> Iterator[Deviations]:
-        """Each of the worlds."""
-        for deviations, places in self._parents:
-            for index, kinds in places:
-                for kind in kinds:
-                    yield (*deviations, Deviation(index, kind))
-
-    def some(self, number: int, luck: Random) -> Iterator[Deviations]:
-        """`number` of the worlds, drawn without bias, in their order."""
+    def worlds(self, numbers: Iterable[int]) -> Iterator[Deviations]:
+        """Those of the worlds that have these numbers, counted from 0."""
         ends = list(accumulate(self._sizes))
-        for drawn in sorted(luck.sample(range(len(self)), number)):
-            parent = bisect(ends, drawn)
+        for number in numbers:
+            parent = bisect(ends, number)
             deviations, places = self._parents[parent]
-            left = drawn - (ends[parent] - self._sizes[parent])
+            left = number - (ends[parent] - self._sizes[parent])
             for index, kinds in places:
                 if left < len(kinds):
                     yield (*deviations, Deviation(index, kinds[left]))
@@ -120,25 +113,27 @@ def exhaustive(
     """Every world with at most `faults` faults, fewest first; stops at the first that breaks a rule, which is the smallest.
 
     A level that does not fit into what is left of the budget (in worlds) is sampled, and the tally says so. A shard `k/n`
-    plays every n-th of the worlds with one fault, and all that follow from them. `only` narrows the kinds of faults.
+    plays every n-th of the worlds with two faults, and all that follow from them; to know those, each plays the worlds with
+    fewer, which count for the first shard. With `faults=1` those with one fault are dealt out. `only` narrows the kinds.
     """
-    tally, luck, number = Tally(), Random(0), shard[0] - 1
-    faultless = tally if number == 0 else Tally()  # the world without faults counts for the first shard
+    tally, luck, (number, shards) = Tally(), Random(0), shard
+    common = tally if number == 1 else Tally()
     level = Level()
-    _run(player, [()], faultless, progress, only, level)
+    _run(player, [()], common, progress, only, level)
+    dealt = min(2, faults)
     for depth in range(1, faults + 1):
-        if tally.found is not None:
+        if common.found or tally.found:
             break
-        room = budget - tally.worlds
-        worlds: Iterator[Deviations] = level.all()
-        if depth == 1 and shard[1] > 1:
-            worlds = (world for place, world in enumerate(worlds) if place % shard[1] == number)
-        elif len(level) > room:
-            tally.sampled.append((depth, max(0, room), len(level)))
-            worlds = level.some(max(0, room), luck)
+        count = common if depth < dealt else tally
+        part: Sequence[int] = range(number - 1, len(level), shards) if depth == dealt else range(len(level))
+        room = max(0, budget - count.worlds)
+        if len(part) > room:
+            count.sampled.append((depth, room, len(part)))
+            part = sorted(luck.sample(part, room))
         following = Level()
-        _run(player, worlds, tally, progress, only, following if depth < faults else None)
+        _run(player, level.worlds(part), count, progress, only, following if depth < faults else None)
         level = following
+    tally.found = common.found or tally.found
     return tally
 
 
@@ -152,7 +147,7 @@ def _run(
 ) -> None:
     """Play worlds, and let those that have one more fault follow; stops at the first that breaks a rule."""
     for deviations in worlds:
-        played = player.follow(deviations)
+        played = player.follow(deviations, last=following is None)
         tally.add(played)
         progress(tally)
         if played.breaches:
@@ -171,14 +166,16 @@ class Drawn:
     def __init__(self, choose: Callable[[int], int], faults: int) -> None:
         self._choose = choose
         self._left = faults
+        self.over = not faults
         self.met: list[tuple[str, tuple[Kind, ...]]] = []
         self.deviations: list[Deviation] = []
 
     def pick(self, place: str, kinds: tuple[Kind, ...]) -> Kind:
         """See `Path`."""
-        chosen = self._choose(len(kinds)) if self._left else 0
+        chosen = self._choose(len(kinds))
         if chosen:
             self._left -= 1
+            self.over = not self._left
             self.deviations.append(Deviation(len(self.met), kinds[chosen]))
         self.met.append((place, kinds))
         return kinds[chosen]

@@ -140,11 +140,16 @@ class Simulation:
 
     def pick(self, place: str, kinds: tuple[Kind, ...]) -> Kind:
         """See `Fate`."""
-        kind = self._path.pick(place, kinds) if len(kinds) > 1 else faults.NOTHING
+        kind = faults.NOTHING if self._path.over or len(kinds) == 1 else self._path.pick(place, kinds)
         if kind:
             self.troubled = True
             self.tale.fault(kind, place)
         return kind
+
+    @property
+    def settled(self) -> bool:
+        """See `Fate`."""
+        return self._path.over
 
     def kinds_on(self, occasion: Occasion) -> tuple[Kind, ...]:
         """See `Fate`."""
