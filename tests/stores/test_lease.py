@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -80,6 +83,31 @@ def test_one_that_may_not_be_asked_is_taken_to_be_there(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, "kill", forbidden)
     assert not lease.is_gone(f"{place}/4194999:1")
+
+
+def test_to_look_at_another_is_to_read_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every worker looks at all others at every poll: what does not change in its life it reads once."""
+    born, read, real = lease.birth(), [], Path.read_text
+
+    def read_text(path: Path, **how: Any) -> str:
+        read.append(str(path))
+        return real(path, **how)
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    assert not lease.is_gone(born) and not lease.is_gone(born)
+    assert read == [f"/proc/{os.getpid()}/stat"] * 2
+
+
+def test_what_cannot_be_read_now_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    lease._place_of.cache_clear()
+    with monkeypatch.context() as full:
+        full.setattr(os, "readlink", _too_many_files)
+        assert lease.birth() == ""
+    assert lease.birth() != ""
+
+
+def _too_many_files(path: str) -> NoReturn:
+    raise OSError(errno.EMFILE, "too many open files")
 
 
 def test_without_a_proc_folder_nobody_is_certainly_gone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 ENDED = ":ended"
@@ -84,12 +85,18 @@ def has_ended(pid: int) -> bool:
 
 
 def _place() -> str:
-    """The boot and the process namespace that process ids are counted in."""
+    """The boot and the process namespace that process ids are counted in; empty where that is not known."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}/{os.readlink('/proc/self/ns/pid')}/"
+        return _place_of(os.getpid())
     except OSError:
         return ""
+
+
+@lru_cache(maxsize=1)
+def _place_of(me: int) -> str:
+    """A process keeps its place for life; `me` is this one, for what it has forked may be elsewhere."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}/{os.readlink('/proc/self/ns/pid')}/"
 
 
 def _name_of(pid: int) -> str | None:
