@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from amends import Engine
-from amends.engine import recovery, runner
+from amends.engine import trouble
 from amends.errors import JournalDamaged, StoreError
 from tests.disks import flips, proofs
 from tests.disks.failing import FULL, IOERR, Failing
@@ -41,8 +41,7 @@ def test_an_operation_that_fails_loses_nothing_and_holds_nothing_up(part: int) -
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (runner, recovery):
-        monkeypatch.setattr(module, "STUMBLE", 0.01)
+    monkeypatch.setattr(trouble, "LEAST", 0.01)
 
 
 @pytest.mark.parametrize("code", [IOERR, FULL])

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from amends import Engine, Retry, saga, step
-from amends.engine import recovery, runner
+from amends.engine import runner, trouble
 from amends.model.records import Record
 from amends.stores.memory import MemoryStore
 from amends.stores.port import Turn
@@ -34,8 +34,7 @@ async def meets() -> int:
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     calls.clear()
     monkeypatch.setitem(globals(), "together", asyncio.Event())
-    for module in (runner, recovery):
-        monkeypatch.setattr(module, "STUMBLE", 0.01)
+    monkeypatch.setattr(trouble, "LEAST", 0.01)
 
 
 def test_a_turn_that_cannot_be_written_down_holds_up_no_other_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from amends.engine import recovery, runner
+from amends.engine import trouble
 from amends.errors import StoreError
 from amends.model import records as r
 from amends.model.turn import decode_turn
@@ -21,8 +21,7 @@ from tests.engine.family import cut_off, go_on
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     family.fresh()
-    for module in (recovery, runner):
-        monkeypatch.setattr(module, "STUMBLE", 0.005)
+    monkeypatch.setattr(trouble, "LEAST", 0.005)
 
 
 def net() -> list[str]:

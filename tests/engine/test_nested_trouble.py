@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from amends.engine import recovery, runner
+from amends.engine import runner, trouble
 from amends.errors import StoreError
 from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import Change
@@ -20,8 +20,7 @@ from tests.engine.patience import until
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     family.fresh()
-    for module in (recovery, runner):
-        monkeypatch.setattr(module, "STUMBLE", 0.01)
+    monkeypatch.setattr(trouble, "LEAST", 0.01)
 
 
 def net() -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from amends import Engine, Retry, receive, saga, sleep, step
 from amends.engine import engine as engine_module
-from amends.engine import recovery, runner
+from amends.engine import trouble
 from amends.errors import StoreError
 from amends.model import records as r
 from amends.model.records import Record
@@ -29,8 +29,7 @@ gate = here = asyncio.Event()
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     marks.clear()
     monkeypatch.setattr(engine_module, "GRACE", 0.5)
-    for module in (recovery, runner):
-        monkeypatch.setattr(module, "STUMBLE", 0.01)
+    monkeypatch.setattr(trouble, "LEAST", 0.01)
 
 
 @step(no_undo="it only waits")

@@ -10,6 +10,7 @@ RECOVERY = ("tests/engine/test_recovery.py",)
 FLIGHT = ("tests/engine/test_flight.py",)
 UNHEARD = ("tests/engine/test_lost_answers_of_the_store.py",)
 CLOCK = ("tests/engine/test_clock.py",)
+TROUBLE = ("tests/engine/test_trouble.py",)
 PEOPLE = ("tests/engine/test_people.py",)
 
 TURNS = [
@@ -43,8 +44,8 @@ TURNS = [
         "a turn that was refused is performed",
         "Journal: what was not written is not acted upon",
         "engine/runner.py",
-        "        if error is not None:\n            self._stumble(error)\n            return\n        if change.turn",
-        "        if change.turn",
+        "        if error is not None:\n            self._stumble(error)\n            return\n        if self._crew.trouble",
+        "        if self._crew.trouble",
         RECOVERY,
     ),
     Mutant(
@@ -284,6 +285,30 @@ RECOVERIES = [
         "await self._as_it_is(row) if again else row",
         "row",
         RECOVERY,
+    ),
+    Mutant(
+        "a store that fails is tried again at full speed",
+        "Store: whoever meets trouble waits as long again as it has lasted",
+        "engine/trouble.py",
+        "return min(max(LEAST, now - self.since), MOST)",
+        "return LEAST",
+        TROUBLE,
+    ),
+    Mutant(
+        "a store that failed for long is left alone for long ever after",
+        "Store: trouble is over with the first write that succeeds",
+        "engine/runner.py",
+        "if self._crew.trouble.since is not None:",
+        "if False:",
+        TROUBLE,
+    ),
+    Mutant(
+        "every run complains of a store that fails",
+        "Store: the same error is told of aloud once a minute",
+        "engine/trouble.py",
+        "if last is not None and now - last < REMINDER:",
+        "if False:",
+        TROUBLE,
     ),
     Mutant(
         "a clock that is behind holds a run up",

@@ -10,6 +10,7 @@ from amends.engine import noloop
 from amends.engine.berths import Berths
 from amends.engine.line import Line
 from amends.engine.threads import Threads
+from amends.engine.trouble import Trouble
 from amends.model import chunk
 from amends.model.machine import Machine
 from amends.model.records import CLOSED
@@ -103,6 +104,7 @@ class Crew:
         self.starting: set[str] = set()
         self.coming: dict[str, Run] = {}
         self.unsure = False
+        self.trouble = Trouble(self.loop.time)
         self.pausing = False
         self.wake = asyncio.Event()
         self.adopt: Callable[[Run, float], None] = _nobody

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from amends.engine import family, noloop, papers
+from amends.engine import family, noloop, papers, trouble
 from amends.engine.crew import Seen
-from amends.engine.runner import STUMBLE, Runner
+from amends.engine.runner import Runner
 from amends.errors import Diverged, EngineClosed, JournalDamaged, LeaseLost, NotStorable, StoreError
 from amends.model import records
 from amends.model.failure import failure_of
@@ -47,7 +47,7 @@ class Recovery:
             try:
                 more = await self._round()
             except StoreError as error:
-                log.warning("looking for work failed, and is tried again: %s", error)
+                self._crew.trouble.complain("looking for work failed, and is tried again", error)
                 more = False
             if not more:
                 await self._idle()
@@ -104,7 +104,7 @@ class Recovery:
         """Bring a run back by replay, and drive it on; whatever comes in between, it is not forgotten."""
         while True:
             await asyncio.sleep(delay)
-            row, again, delay = self._crew.coming[run_id], delay > 0, STUMBLE
+            row, again, delay = self._crew.coming[run_id], delay > 0, trouble.LEAST
             try:
                 await self._bring_back(await self._as_it_is(row) if again else row)
             except EngineClosed:
@@ -112,7 +112,8 @@ class Recovery:
             except LeaseLost:
                 log.info("run %s was taken over by another worker", run_id)
             except StoreError as error:
-                log.error("run %s could not be taken up, and is tried again: %s", run_id, error)
+                self._crew.trouble.complain(f"run {run_id} could not be taken up, and is tried again", error)
+                delay = self._crew.trouble.met()
                 continue
             except Exception:  # whatever it is, the run is tried again
                 log.exception("run %s could not be taken up, and is tried again", run_id)

@@ -31,9 +31,6 @@ log = logging.getLogger("amends.runner")
 PARK_AFTER = 5.0
 """A run that has nothing to do for longer than this many seconds leaves memory until its time comes."""
 
-STUMBLE = 1.0
-"""Seconds before a run is taken up again after the store refused a write."""
-
 _PLAIN = frozenset({records.StepWanted, records.RetryWanted, records.CheckWanted, records.TimerWanted})
 """Decisions that are nobody's business but the run's own."""
 
@@ -88,7 +85,7 @@ class Runner:
         except JournalDamaged as error:
             self._stumble(error)  # whoever takes it up finds the same, and sets it aside
         except StoreError as error:
-            log.warning("mail of run %s could not be read, it is tried again: %s", self.row.id, error)
+            self._crew.trouble.complain(f"the mail of run {self.row.id} could not be read, and is tried again", error)
         finally:
             self._fetching = None
         self._rest()
@@ -207,6 +204,8 @@ class Runner:
         if error is not None:
             self._stumble(error)
             return
+        if self._crew.trouble.since is not None:
+            self._crew.trouble.over()
         if change.turn is not None:
             self._seq, self._sum = change.turn.seq, change.turn.sum
         for run_id, _ in change.posts:
@@ -336,8 +335,8 @@ class Runner:
 
     def _parked(self, done: asyncio.Future[None]) -> None:
         if not done.cancelled() and (error := done.exception()) is not None and not isinstance(error, LeaseLost):
-            log.warning("run %s could not be parked and is taken up again: %s", self.row.id, error)
-            self._crew.adopt(self.row, STUMBLE)
+            self._crew.trouble.complain(f"run {self.row.id} could not be parked, and is taken up again", error)
+            self._crew.adopt(self.row, self._crew.trouble.met())
         self._crew.wake.set()
 
     def _stumble(self, error: BaseException) -> None:
@@ -346,8 +345,8 @@ class Runner:
         if isinstance(error, LeaseLost):
             log.warning("run %s is driven by another worker now", self.row.id)
             return
-        log.error("run %s: its journal could not be written and it is taken up again: %s", self.row.id, error)
-        self._crew.adopt(self.row, STUMBLE)
+        self._crew.trouble.complain(f"run {self.row.id}: its journal could not be written, and it is taken up again", error)
+        self._crew.adopt(self.row, self._crew.trouble.met())
 
     def _leave(self) -> None:
         self._gone = True
