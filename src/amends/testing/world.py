@@ -12,6 +12,7 @@ from amends.engine.current import Current, known
 from amends.errors import DefinitionError
 
 Verb: TypeAlias = Literal["do", "undo", "check"]
+Target: TypeAlias = Literal["step", "undo", "check"]
 
 
 class Refused(Exception):
@@ -22,35 +23,36 @@ class Unavailable(Exception):
     """A service's "not now": nothing was done, and asking again may help."""
 
 
-@dataclass(slots=True)
 class Ask:
-    """One request to a service. `behalf` is the key of the step that it is made for, `target` which of its functions asks."""
+    """One request to a service.
 
-    service: Service
-    verb: Verb
-    what: str
-    key: str
-    receipt: str | None = None
-    answer: Any = None
-    current: Current | None = None
+    `step` is the name of the step that it is made for, empty outside of one; `behalf` is the idempotency key of that step, as
+    the engine knows it, whatever key is used here; `target` says which of the step's functions asks.
+    """
 
-    @property
-    def behalf(self) -> str | None:
-        """The idempotency key of the step, as the engine knows it, whatever key was used here."""
-        return self.current.forward.key if self.current else None
+    __slots__ = ("answer", "behalf", "current", "key", "receipt", "service", "step", "target", "verb", "what")
 
-    @property
-    def step(self) -> str:
-        """The step's name, or empty outside of one."""
-        return self.current.step if self.current else ""
-
-    @property
-    def target(self) -> Literal["step", "undo", "check"]:
-        """Which of the step's functions asks."""
-        if self.verb == "check":
-            return "check"
-        in_undo = self.current is not None and self.current.key != self.current.forward.key
-        return "undo" if in_undo or self.verb == "undo" else "step"
+    def __init__(
+        self,
+        service: Service,
+        verb: Verb,
+        what: str,
+        key: str,
+        receipt: str | None,
+        answer: Any,
+        current: Current | None,
+    ) -> None:
+        self.service = service
+        self.verb = verb
+        self.what = what
+        self.key = key
+        self.receipt = receipt
+        self.answer = answer
+        self.current = current
+        self.behalf = None if current is None else current.forward.key
+        self.step = "" if current is None else current.step
+        in_undo = verb == "undo" or (current is not None and current.key != self.behalf)
+        self.target: Target = "check" if verb == "check" else "undo" if in_undo else "step"
 
     @property
     def absorbed(self) -> bool:
@@ -287,10 +289,10 @@ class Service:
         late = ask.target == "step" and ask.behalf in self._world.undone
         how = late, ask.target == "undo", next(self._world.order)
         made = Effect(self.name, ask.what, ask.key, ask.behalf, ask.step, receipt, answer, *how)
-        standing = [each for each in self._world.effects if each.net > 0 and _same(each, made)]
+        twice = any(each.net > 0 and _same(each, made) for each in self._by_receipt.values())
         self._world.effects.append(made)
         self._by_key[ask.key] = self._by_receipt[receipt] = made
-        if standing and self._world.stage is not None:
+        if twice and self._world.stage is not None:
             self._world.stage.doubled(made)
         return answer
 
@@ -348,7 +350,7 @@ def _wait(wish: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _same(one: Effect, other: Effect) -> bool:
-    """Whether two effects do the same thing for the same step of the same run."""
+    """Whether two effects of one service do the same thing for the same step of the same run."""
     if one.behalf is None:
-        return (one.service, one.key) == (other.service, other.key) and bool(one.key)
-    return (one.service, one.what, one.behalf) == (other.service, other.what, other.behalf)
+        return one.key == other.key and bool(one.key)
+    return (one.what, one.behalf) == (other.what, other.behalf)

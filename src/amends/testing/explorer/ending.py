@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from amends.testing.explorer.account import Account
     from amends.testing.explorer.deed import Deed
     from amends.testing.explorer.scenario import Scenario
-    from amends.testing.explorer.tale import Event
+    from amends.testing.explorer.tale import Tale
     from amends.testing.world import Effect
 
 
@@ -36,7 +36,7 @@ class Ending:
     effects: list[Effect]
     asked: frozenset[str | None]
     broken: list[tuple[str, str]]
-    events: list[Event]
+    tale: Tale
     quiet: bool
     refused: AmendsError | None
 

@@ -43,7 +43,7 @@ class Network:
             return ask.apply()
         worker = self._fate.team.on(loop)
         self._demand_intent(ask)
-        if _subject(ask) in self._broken:
+        if self._broken and _subject(ask) in self._broken:
             return await self._refuse(ask, worker)
         fate = self._fate
         meeting = _MEETINGS[faults.NOTHING if fate.settled else fate.pick(_place(ask), self._options(ask, worker))]

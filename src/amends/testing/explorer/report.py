@@ -132,7 +132,7 @@ def _events(ending: Ending, wrap: Callable[[str, str], list[str]]) -> list[str]:
 def _told(ending: Ending) -> list[tuple[float, str, str]]:
     names: dict[str, dict[int, str]] = defaultdict(dict)
     told: list[tuple[float, str, str]] = []
-    for event in ending.events:
+    for event in ending.tale.events:
         what = event.what
         if event.turn is not None:
             what = f"{what}: {words.told(decode_turn(event.turn.body), names[event.run_id])}"

@@ -118,7 +118,7 @@ class Simulation:
             effects=list(self.scenario.world.effects),
             asked=frozenset(self.scenario.world.asked),
             broken=[*self.broken, *(("no_stray_error", str(error.get("exception") or error)) for error in errors)],
-            events=self.tale.events,
+            tale=self.tale,
             quiet=quiet,
             refused=self.refused,
         )

@@ -33,16 +33,21 @@ class Tale:
     """The events of one world."""
 
     def __init__(self, clock: Clock) -> None:
-        self.events: list[Event] = []
+        self._said: list[tuple[float, Teller | None, str, Turn | None, str, str]] = []
         self._clock = clock
+
+    @property
+    def events(self) -> list[Event]:
+        """What happened, line by line. Of most worlds nobody asks."""
+        return [Event(at, f"worker {who.number + 1}" if who else "", *rest) for at, who, *rest in self._said]
 
     def add(self, who: Teller | None, what: str, turn: Turn | None = None, run_id: str = "") -> None:
         """Something happened."""
-        self.events.append(Event(self._clock.now, f"worker {who.number + 1}" if who else "", what, turn, run_id=run_id))
+        self._said.append((self._clock.now, who, what, turn, "", run_id))
 
     def fault(self, kind: faults.Kind, place: str) -> None:
         """A fault befell the world at a place."""
-        self.events.append(Event(self._clock.now, "", f"{place}: {faults.sentence(kind)}", fault=kind))
+        self._said.append((self._clock.now, None, f"{place}: {faults.sentence(kind)}", None, kind, ""))
 
 
 def named(run_id: str) -> str:
