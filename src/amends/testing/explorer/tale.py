@@ -39,7 +39,10 @@ class Tale:
     @property
     def events(self) -> list[Event]:
         """What happened, line by line. Of most worlds nobody asks."""
-        return [Event(at, f"worker {who.number + 1}" if who else "", *rest) for at, who, *rest in self._said]
+        return [
+            Event(at, f"worker {who.number + 1}" if who else "", what, turn, fault, run_id)
+            for at, who, what, turn, fault, run_id in self._said
+        ]
 
     def add(self, who: Teller | None, what: str, turn: Turn | None = None, run_id: str = "") -> None:
         """Something happened."""
