@@ -127,6 +127,21 @@ def test_shards_are_alike_in_size() -> None:
     assert [part.levels.get(1, 0) for part in parts] == [19, 0, 0], "those with one fault count for the first"
 
 
+def test_the_progress_of_a_shard_never_goes_back() -> None:
+    seen: list[int] = []
+    explore(own.pays(5), world=own.world, shard=(2, 3), progress=lambda tally: seen.append(tally.worlds), reaches=())
+    assert seen == sorted(seen) and seen[-1] > 20
+
+
+def test_processes_replay_each_journal_once_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    sheets: list[int] = []
+    real = elsewhere.Elsewhere.verdict
+    monkeypatch.setattr(elsewhere.Elsewhere, "verdict", lambda told: (sheets.append(len(told.sheets)), real(told))[1])
+    for processes in (1, 3):
+        explore(own.pays(5), world=own.world, faults=2, processes=processes)
+    assert sheets[0] == sheets[1]
+
+
 def test_a_shard_samples_its_own_worlds() -> None:
     options: dict[str, Any] = {"world": own.world, "faults": 2, "budget": 50, "reaches": ()}
     whole = explore(own.pays(5), world=own.world, faults=2).tally.levels[2]

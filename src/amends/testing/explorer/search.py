@@ -119,7 +119,11 @@ def exhaustive(
     tally, luck, (number, shards) = Tally(), Random(0), shard
     common = tally if number == 1 else Tally()
     level = Level()
-    _run(player, [()], common, progress, only, level)
+
+    def tell(_: Tally) -> None:
+        progress(tally)  # what counts for another shard is no progress of this one
+
+    _run(player, [()], common, tell, only, level)
     dealt = min(2, faults)
     for depth in range(1, faults + 1):
         if common.found or tally.found:
@@ -131,7 +135,7 @@ def exhaustive(
             count.sampled.append((depth, room, len(part)))
             part = sorted(luck.sample(part, room))
         following = Level()
-        _run(player, level.worlds(part), count, progress, only, following if depth < faults else None)
+        _run(player, level.worlds(part), count, tell, only, following if depth < faults else None)
         level = following
     tally.found = common.found or tally.found
     return tally
