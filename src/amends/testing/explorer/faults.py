@@ -56,7 +56,7 @@ KINDS = CALLS | WRITES | CLAIMS | CLOCKS | MESSAGES
 _ON: dict[Occasion, tuple[Kind, ...]] = {
     "write": tuple(WRITES),
     "last write": tuple(kind for kind in WRITES if kind not in ("cancel", "restart")),
-    "end": ("fate_unknown", "write_refused"),
+    "end": ("write_refused",),
     "claim": tuple(CLAIMS),
     "start": tuple(CLOCKS),
     "message": tuple(MESSAGES),
@@ -98,7 +98,8 @@ def of(occasion: Occasion, explored: frozenset[Kind]) -> tuple[Kind, ...]:
     """What can happen on an occasion, beginning with nothing.
 
     A last write is one of a worker that is being shut down. An end is a write after which nothing is left to do, in a world
-    that a fault has befallen already: a crash, a cancel or a restart then finds what it finds after any other end.
+    that a fault has befallen already: whoever is killed, cancelled, shut down or not told of it finds what is found after any
+    other end.
     """
     return (NOTHING, *(kind for kind in _ON[occasion] if kind in explored))
 
