@@ -160,6 +160,13 @@ def test_another_error_is_told_of_at_once(caplog: pytest.LogCaptureFixture) -> N
     assert caplog.records[-1].levelname == "ERROR" and "run b: full" in caplog.records[-1].getMessage()
 
 
+def test_an_error_of_nobody_comes_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    met = Trouble(lambda: 0.0)
+    for error in (StoreBusy(NO_ROOM), ZeroDivisionError("a mistake of ours")):
+        met.complain("run", error)
+    assert [record.exc_info is not None for record in caplog.records] == [False, True]
+
+
 def test_complaints_that_never_come_again_are_not_kept_for_ever() -> None:
     met = Trouble(lambda: 0.0)
     for number in range(3 * trouble.MOST_COMPLAINTS):

@@ -115,8 +115,8 @@ class Recovery:
                 self._crew.trouble.complain(f"run {run_id} could not be taken up, and is tried again", error)
                 delay = self._crew.trouble.met()
                 continue
-            except Exception:  # whatever it is, the run is tried again
-                log.exception("run %s could not be taken up, and is tried again", run_id)
+            except Exception as error:  # whatever it is, the run is tried again
+                self._crew.trouble.complain(f"run {run_id} could not be taken up, and is tried again", error)
                 continue
             if self._crew.coming[run_id] is row:
                 del self._crew.coming[run_id]

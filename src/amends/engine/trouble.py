@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from amends.errors import AmendsError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -47,7 +49,10 @@ class Trouble:
         self.since = None
 
     def complain(self, about: str, error: BaseException) -> None:
-        """Log what failed: aloud, unless the same error was told of within the last minute; then it is only information."""
+        """Log what failed: aloud, unless the same error was told of within the last minute; then it is only information.
+
+        An error that is none of amends' own comes with its traceback.
+        """
         now, why = self._clock(), f"{type(error).__name__}: {error}"
         last = self._said.get(why)
         if last is not None and now - last < REMINDER:
@@ -56,4 +61,6 @@ class Trouble:
         if len(self._said) >= MOST_COMPLAINTS:
             self._said.clear()
         self._said[why] = now
-        log.error("%s: %s (what fails the same way within %.0f seconds is logged as information)", about, error, REMINDER)
+        unknown = None if isinstance(error, AmendsError) else error
+        said = "%s: %s (what fails the same way within %.0f seconds is logged as information)"
+        log.error(said, about, error, REMINDER, exc_info=unknown)
