@@ -53,6 +53,12 @@ def test_a_file_has_one_idea(path: Path) -> None:
 
 
 @each_source
+def test_no_placeholder_of_sql_is_numbered(path: Path) -> None:
+    """Python 3.12 warns of those whose values come in a sequence, and 3.14 refuses them: name them, or count on their order."""
+    assert not re.search(r"[ (,='\"]\?\d", path.read_text())
+
+
+@each_source
 def test_a_function_is_read_at_a_glance(path: Path) -> None:
     for node in nodes(path):
         if isinstance(node, Function):

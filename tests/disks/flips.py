@@ -71,20 +71,20 @@ _STORED = {
 
 def flipped(db: sqlite3.Connection, flip: Flip) -> Any:
     """Flip a bit where it is stored; returns what was there."""
-    where = "no = ?1" if flip.table != "turns" else "run = ?1 / 1000 AND seq = ?1 % 1000"
+    where = "no = :row" if flip.table != "turns" else "run = :row / 1000 AND seq = :row % 1000"
     sql = f"SELECT {flip.column}, typeof({flip.column}), CAST({flip.column} AS BLOB) FROM {flip.table} WHERE {where}"
-    before, kind, raw = db.execute(sql, (flip.rowid,)).fetchone()
+    before, kind, raw = db.execute(sql, {"row": flip.rowid}).fetchone()
     wrong = bytearray(raw)
     wrong[flip.bit // 8] ^= 1 << flip.bit % 8
-    cast = "CAST(?2 AS TEXT)" if kind == "text" else "?2"
-    db.execute(f"UPDATE {flip.table} SET {flip.column} = {cast} WHERE {where}", (flip.rowid, bytes(wrong)))
+    cast = "CAST(:wrong AS TEXT)" if kind == "text" else ":wrong"
+    db.execute(f"UPDATE {flip.table} SET {flip.column} = {cast} WHERE {where}", {"row": flip.rowid, "wrong": bytes(wrong)})
     return before
 
 
 def restore(db: sqlite3.Connection, flip: Flip, before: Any) -> None:
     """Put back what was there."""
-    where = "no = ?1" if flip.table != "turns" else "run = ?1 / 1000 AND seq = ?1 % 1000"
-    db.execute(f"UPDATE {flip.table} SET {flip.column} = ?2 WHERE {where}", (flip.rowid, before))
+    where = "no = :row" if flip.table != "turns" else "run = :row / 1000 AND seq = :row % 1000"
+    db.execute(f"UPDATE {flip.table} SET {flip.column} = :before WHERE {where}", {"row": flip.rowid, "before": before})
 
 
 def undetected(path: Path, number: int, seed: int) -> tuple[list[Flip], Counter[str]]:

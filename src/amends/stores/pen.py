@@ -32,17 +32,17 @@ AND (new.column3 = 1 OR EXISTS (SELECT 1 FROM turns AS old WHERE old.run = runs.
 WHERE new.column1 IS NOT NULL
 """
 _UPDATE = (
-    "UPDATE runs SET state = ?1, next_at = ?2, outcome = ?3, closed_at = ?4, owner = ?5,"
+    "UPDATE runs SET state = :state, next_at = :next_at, outcome = :outcome, closed_at = :closed_at, owner = :owner,"
     " length = max(length, (SELECT coalesce(max(seq), 0) FROM turns WHERE run = runs.no)),"
-    f" sum = {sums.SUM.format(state='?1', outcome='?3')} WHERE id = ?6 AND epoch = ?7 AND owner = ?8"
+    f" sum = {sums.SUM.format(state=':state', outcome=':outcome')} WHERE id = :id AND epoch = :epoch AND owner = :me"
 )
 _LETTER_COLUMNS = ("no", "kind", "step", "error", "opened_at", "body", "acted", "by", "note", "acted_at")
 _LETTER = "INSERT OR REPLACE INTO letters SELECT no,?,?,?,?,?,?,?,?,?,? FROM runs WHERE id = ?"
 _FREE = (
-    "WITH RECURSIVE nested (id) AS (SELECT id FROM runs WHERE parent = ?1"
+    "WITH RECURSIVE nested (id) AS (SELECT id FROM runs WHERE parent = :run"
     " UNION ALL SELECT runs.id FROM runs JOIN nested ON runs.parent = nested.id)"
-    " UPDATE runs SET state = ?3, closed_at = ?2, next_at = NULL, owner = NULL, epoch = epoch + 1,"
-    f" sum = {sums.SUM.format(state='?3', outcome='outcome')}"
+    " UPDATE runs SET state = :state, closed_at = :closed_at, next_at = NULL, owner = NULL, epoch = epoch + 1,"
+    f" sum = {sums.SUM.format(state=':state', outcome='outcome')}"
     " WHERE state = 'held' AND id IN nested"
 )
 _ADDRESS = "SELECT no, state, owner FROM runs WHERE id = ?"
@@ -88,7 +88,7 @@ class Pen:
         for number in change.mail:
             db.execute("DELETE FROM mail WHERE no = ?", (number,))
         if change.frees:
-            db.execute(_FREE, (change.run_id, change.closed_at, "completed"))
+            db.execute(_FREE, {"run": change.run_id, "closed_at": change.closed_at, "state": "completed"})
         for run in change.starts:
             db.execute(_CREATE, row_of(run))
         for run_id, body in change.posts:
@@ -97,9 +97,17 @@ class Pen:
                 deliver(db, row, body)
 
     def _change_row(self, db: sqlite3.Connection, change: Change) -> None:
-        owner = None if change.release or change.state in CLOSED else self._worker
-        row = (change.state, _next_at(db, change), change.outcome, change.closed_at, owner)
-        if not db.execute(_UPDATE, (*row, change.run_id, change.epoch, self._worker)).rowcount:
+        row = {
+            "id": change.run_id,
+            "epoch": change.epoch,
+            "me": self._worker,
+            "state": change.state,
+            "next_at": _next_at(db, change),
+            "outcome": change.outcome,
+            "closed_at": change.closed_at,
+            "owner": None if change.release or change.state in CLOSED else self._worker,
+        }
+        if not db.execute(_UPDATE, row).rowcount:
             raise self._refusal(db, change)
 
     def _refusal(self, db: sqlite3.Connection, change: Change) -> StoreError:

@@ -33,7 +33,7 @@ _DUE = "SELECT next_at, no, epoch, owner FROM runs WHERE owner IS NULL AND saga 
 _LEFT = "SELECT next_at, no, epoch, owner FROM runs WHERE owner = ? AND saga IN ({}) LIMIT ?"
 _TAKE = "UPDATE runs SET owner = ?, epoch = epoch + 1 WHERE no = ? AND epoch = ? AND owner IS ? RETURNING "
 # An id that is no text any more gets the text that is shown for it, so that there is something to call it by.
-_NAME = "UPDATE runs SET id = ?1 WHERE no = ?2 AND id != ?1"
+_NAME = "UPDATE runs SET id = :id WHERE no = :no AND id != :id"
 _REAP = "DELETE FROM workers WHERE id = ? AND NOT EXISTS (SELECT 1 FROM runs WHERE owner = workers.id)"
 
 
@@ -68,7 +68,7 @@ class Roster:
         for _, no, epoch, owner in free:
             taken = db.execute(_TAKE + columns, (self.worker, no, epoch, owner)).fetchall()
             for row in taken:
-                db.execute(_NAME, (row[0], no))
+                db.execute(_NAME, {"id": row[0], "no": no})
             rows += taken
         for worker in idle:
             db.execute(_REAP, (worker,))

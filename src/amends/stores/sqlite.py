@@ -36,7 +36,8 @@ _LETTER = (
     "SELECT runs.id, letters.no, runs.saga, kind, step, error, opened_at, body, acted, by, note, acted_at "
     "FROM letters JOIN runs ON runs.no = letters.run"
 )
-_DAMAGED = f"saga != ?1 AND state IN ({','.join(f'?{number}' for number in range(2, 2 + len(OPEN)))}) AND NOT {sums.INTACT}"
+_OPEN = ",".join(f"'{state}'" for state in OPEN)
+_DAMAGED = f"saga != :damaged AND state IN ({_OPEN}) AND NOT {sums.INTACT}"
 
 
 class SQLiteStore:
@@ -238,12 +239,12 @@ def _run(db: sqlite3.Connection, run_id: str) -> Run | None:
 
 
 def _has_damaged(db: sqlite3.Connection) -> bool:
-    return db.execute(f"SELECT 1 FROM runs WHERE {_DAMAGED} LIMIT 1", (DAMAGED, *OPEN)).fetchone() is not None
+    return db.execute(f"SELECT 1 FROM runs WHERE {_DAMAGED} LIMIT 1", {"damaged": DAMAGED}).fetchone() is not None
 
 
 def _set_aside(db: sqlite3.Connection) -> None:
     """Let open runs whose rows are damaged be claimed by whoever looks: their own saga's name may be what was changed."""
-    db.execute(f"UPDATE runs SET saga = ?1, owner = NULL, next_at = 0 WHERE {_DAMAGED}", (DAMAGED, *OPEN))
+    db.execute(f"UPDATE runs SET saga = :damaged, owner = NULL, next_at = 0 WHERE {_DAMAGED}", {"damaged": DAMAGED})
 
 
 def _shown(intact: int, *row: Any) -> Run:
