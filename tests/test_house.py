@@ -54,7 +54,7 @@ def test_a_file_has_one_idea(path: Path) -> None:
 
 @each_source
 def test_no_placeholder_of_sql_is_numbered(path: Path) -> None:
-    """Python 3.12 warns of them where values come in a sequence, and 3.14 refuses that: name them, or count on their order."""
+    """Python 3.12 warns of them where values come in a sequence, 3.14 refuses that: name them, or count on their order."""
     assert not re.search(r"[ (,='\"]\?\d", path.read_text())
 
 

@@ -43,7 +43,7 @@ def _drop_the_fence() -> None:
 
     for name in ("_APPEND", "_UPDATE"):
         fenced = getattr(pen, name)
-        open_ = re.sub(r"AND ((?:runs\.)?(?:epoch|owner)) = (\?\d?|new\.column2)", r"AND (\1 = \2 OR 1)", fenced)
+        open_ = re.sub(r"AND ((?:runs\.)?(?:epoch|owner)) = (\?|:\w+|new\.column2)", r"AND (\1 = \2 OR 1)", fenced)
         assert open_.count("OR 1") == 2, f"the fence of {name} has moved"
         setattr(pen, name, open_)
     assert hasattr(Pen, "_refusal")
