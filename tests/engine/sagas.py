@@ -151,6 +151,8 @@ async def foreign(what: str) -> None:
     elif what == "group":
         async with asyncio.TaskGroup() as group:
             group.create_task(asyncio.sleep(1))
+    elif what == "task":
+        await asyncio.create_task(asyncio.sleep(1))
     elif what == "thread":
         await asyncio.to_thread(Path.cwd)
 

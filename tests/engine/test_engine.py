@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sqlite3
 import threading
@@ -104,7 +105,7 @@ def test_two_callers_of_one_id_share_one_run(tmp_path: Path) -> None:
     with_engine(tmp_path, work)
 
 
-@pytest.mark.parametrize("what", ["sleep", "sleep 0", "timeout", "gather", "group", "thread"])
+@pytest.mark.parametrize("what", ["sleep", "sleep 0", "timeout", "gather", "group", "task", "thread"])
 def test_a_foreign_await_is_refused_with_the_cure_and_leaves_nothing_running(what: str, tmp_path: Path) -> None:
     async def work(engine: Engine) -> None:
         before = asyncio.all_tasks()
@@ -115,6 +116,7 @@ def test_a_foreign_await_is_refused_with_the_cure_and_leaves_nothing_running(wha
         assert {task for task in asyncio.all_tasks() if not task.done()} <= before
 
     with_engine(tmp_path, work)
+    gc.collect()  # a coroutine that nobody awaited would be warned of now
 
 
 def test_a_forgotten_await_is_reported_with_step_and_line(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
@@ -18,6 +19,12 @@ T = TypeVar("T")
 
 class NoLoop:
     """Stands in for the running event loop; whatever asyncio asks of it is refused with the cure."""
+
+    def create_task(self, coroutine: Any, **_: object) -> NoReturn:
+        """What is handed over here, and asyncio's own wrapping of it, is closed: Python would warn that nobody awaits it."""
+        if inspect.iscoroutine(coroutine):
+            coroutine.close()
+        self.__getattr__("create_task")
 
     def __getattr__(self, name: str) -> NoReturn:
         raise ForeignAwait(
