@@ -66,7 +66,9 @@ class Runner:
         self._stalled = machine.stalled
         self._alarm: asyncio.TimerHandle | None = None
         self._due: float | None = None
-        self._fetching: asyncio.Task[None] | None = None
+        self._posted = False
+        self._fetching = False
+        self._postman: asyncio.Task[None] | None = None
 
     def tell(self, fact: Fact, mail: int | None = None) -> None:
         """Take in a fact; the next turn decides about it."""
@@ -75,19 +77,23 @@ class Runner:
             self._schedule()
 
     def look_for_mail(self) -> None:
-        """Fetch what was posted to the run."""
-        if not self._gone and self._fetching is None:
-            self._fetching = self._crew.loop.create_task(self._fetch_mail())
+        """Fetch what was posted to the run; what is posted while that is under way is looked for once more."""
+        self._posted = True
+        if not self._gone and not self._fetching:
+            self._fetching = True  # before the task: an eager one may be over when it is known
+            self._postman = self._crew.loop.create_task(self._fetch_mail())
 
     async def _fetch_mail(self) -> None:
         try:
-            self.take_mail(await self._crew.store.mail(self.row.id))
+            while self._posted:
+                self._posted = False
+                self.take_mail(await self._crew.store.mail(self.row.id))
         except JournalDamaged as error:
             self._stumble(error)  # whoever takes it up finds the same, and sets it aside
         except StoreError as error:
             self._crew.trouble.complain(f"the mail of run {self.row.id} could not be read, and is tried again", error)
         finally:
-            self._fetching = None
+            self._fetching = False
         self._rest()
 
     def take_mail(self, letters: list[Mail]) -> None:
