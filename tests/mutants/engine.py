@@ -287,6 +287,23 @@ RECOVERIES = [
         RECOVERY,
     ),
     Mutant(
+        "mail that comes while mail is fetched waits for the next poll",
+        "Journal: a message is taken in as soon as it is durable",
+        "engine/runner.py",
+        "            while self._posted:\n",
+        "            if self._posted:\n",
+        ("tests/engine/test_mail.py",),
+    ),
+    Mutant(
+        "a fetching that is over at once looks as if it never ended",
+        "Journal: every message is taken in, also where tasks begin at once",
+        "engine/runner.py",
+        "            self._fetching = True  # before the task: an eager one may be over when it is known\n"
+        "            self._postman = self._crew.loop.create_task(self._fetch_mail())\n",
+        "            self._postman = self._crew.loop.create_task(self._fetch_mail())\n            self._fetching = True\n",
+        ("tests/engine/test_eager.py",),
+    ),
+    Mutant(
         "a store that fails is tried again at full speed",
         "Store: whoever meets trouble waits as long again as it has lasted",
         "engine/trouble.py",

@@ -70,7 +70,9 @@ class Flight:
 
     def begin(self) -> None:
         """There is room for the call."""
-        self._task = self._crew.loop.create_task(self._fly())
+        task = self._crew.loop.create_task(self._fly())
+        if not task.done():  # an eager one may be over before it is known
+            self._task = task
 
     def interrupt(self, why: Exception) -> None:
         """Cancel the call; if it does not end within the grace, it is left alone and is in doubt.

@@ -1,0 +1,44 @@
+"""Mail that comes while mail is being fetched."""
+
+from __future__ import annotations
+
+import asyncio
+
+from amends import Engine, receive, saga
+from amends.stores.memory import MemoryStore
+from amends.stores.port import Mail
+
+SOON = 4.0
+"""Seconds: too few for the run to leave memory, or the mail would be found as it does."""
+
+
+@saga
+async def hears_two() -> str:
+    return await receive(str, timeout=SOON) + await receive(str, timeout=SOON)
+
+
+class Slow(MemoryStore):
+    """Its answers are on their way for a moment, and are old by then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading = asyncio.Event()
+
+    async def mail(self, run_id: str) -> list[Mail]:
+        found = await super().mail(run_id)
+        self.reading.set()
+        await asyncio.sleep(0.02)
+        return found
+
+
+def test_what_is_posted_while_mail_is_fetched_is_looked_for_at_once() -> None:
+    async def main() -> None:
+        slow = Slow()
+        async with asyncio.timeout(SOON), Engine(slow, sagas=[hears_two], poll=1000) as engine:
+            handle = await engine.start(hears_two(), id="x")
+            await engine.tell("x", "one")
+            await slow.reading.wait()
+            await engine.tell("x", "two")
+            assert await handle.result() == "onetwo"
+
+    asyncio.run(main())
