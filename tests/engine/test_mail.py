@@ -18,16 +18,17 @@ async def hears_two() -> str:
 
 
 class Slow(MemoryStore):
-    """Its answers are on their way for a moment, and are old by then."""
+    """Its answers are on their way until they may arrive, and are old by then."""
 
     def __init__(self) -> None:
         super().__init__()
         self.reading = asyncio.Event()
+        self.may_arrive = asyncio.Event()
 
     async def mail(self, run_id: str) -> list[Mail]:
         found = await super().mail(run_id)
         self.reading.set()
-        await asyncio.sleep(0.02)
+        await self.may_arrive.wait()
         return found
 
 
@@ -39,6 +40,7 @@ def test_what_is_posted_while_mail_is_fetched_is_looked_for_at_once() -> None:
             await engine.tell("x", "one")
             await slow.reading.wait()
             await engine.tell("x", "two")
+            slow.may_arrive.set()
             assert await handle.result() == "onetwo"
 
     asyncio.run(main())

@@ -111,12 +111,10 @@ class Recovery:
                 return  # whoever opens the next engine takes it up
             except LeaseLost:
                 log.info("run %s was taken over by another worker", run_id)
-            except StoreError as error:
-                self._crew.trouble.complain(f"run {run_id} could not be taken up, and is tried again", error)
-                delay = self._crew.trouble.met()
-                continue
             except Exception as error:  # whatever it is, the run is tried again
                 self._crew.trouble.complain(f"run {run_id} could not be taken up, and is tried again", error)
+                if isinstance(error, StoreError):
+                    delay = self._crew.trouble.met()
                 continue
             if self._crew.coming[run_id] is row:
                 del self._crew.coming[run_id]

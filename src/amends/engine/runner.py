@@ -341,8 +341,7 @@ class Runner:
 
     def _parked(self, done: asyncio.Future[None]) -> None:
         if not done.cancelled() and (error := done.exception()) is not None and not isinstance(error, LeaseLost):
-            self._crew.trouble.complain(f"run {self.row.id} could not be parked, and is taken up again", error)
-            self._crew.adopt(self.row, self._crew.trouble.met())
+            self._take_up_again(f"run {self.row.id} could not be parked, and is taken up again", error)
         self._crew.wake.set()
 
     def _stumble(self, error: BaseException) -> None:
@@ -351,7 +350,11 @@ class Runner:
         if isinstance(error, LeaseLost):
             log.warning("run %s is driven by another worker now", self.row.id)
             return
-        self._crew.trouble.complain(f"run {self.row.id}: its journal could not be written, and it is taken up again", error)
+        self._take_up_again(f"run {self.row.id}: its journal could not be written, and it is taken up again", error)
+
+    def _take_up_again(self, why: str, error: BaseException) -> None:
+        """What was to be written was not: once the store was left alone for a while, the run goes on from its journal."""
+        self._crew.trouble.complain(why, error)
         self._crew.adopt(self.row, self._crew.trouble.met())
 
     def _leave(self) -> None:

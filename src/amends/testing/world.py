@@ -23,6 +23,7 @@ class Unavailable(Exception):
     """A service's "not now": nothing was done, and asking again may help."""
 
 
+@dataclass(slots=True, eq=False)
 class Ask:
     """One request to a service.
 
@@ -30,29 +31,23 @@ class Ask:
     the engine knows it, whatever key is used here; `target` says which of the step's functions asks.
     """
 
-    __slots__ = ("answer", "behalf", "current", "key", "receipt", "service", "step", "target", "verb", "what")
+    service: Service
+    verb: Verb
+    what: str
+    key: str
+    receipt: str | None
+    answer: Any
+    current: Current | None
+    step: str = field(init=False)
+    behalf: str | None = field(init=False)
+    target: Target = field(init=False)
 
-    def __init__(
-        self,
-        service: Service,
-        verb: Verb,
-        what: str,
-        key: str,
-        receipt: str | None,
-        answer: Any,
-        current: Current | None,
-    ) -> None:
-        self.service = service
-        self.verb = verb
-        self.what = what
-        self.key = key
-        self.receipt = receipt
-        self.answer = answer
-        self.current = current
-        self.behalf = None if current is None else current.forward.key
-        self.step = "" if current is None else current.step
-        in_undo = verb == "undo" or (current is not None and current.key != self.behalf)
-        self.target: Target = "check" if verb == "check" else "undo" if in_undo else "step"
+    def __post_init__(self) -> None:
+        now = self.current
+        self.step = "" if now is None else now.step
+        self.behalf = None if now is None else now.forward.key
+        in_undo = self.verb == "undo" or (now is not None and now.key != self.behalf)
+        self.target = "check" if self.verb == "check" else "undo" if in_undo else "step"
 
     @property
     def absorbed(self) -> bool:
