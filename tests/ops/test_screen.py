@@ -64,21 +64,27 @@ def spawn(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.parametrize("working", [True, False])
 @pytest.mark.parametrize("command", ["ps", "show x", "why x", "dlq list", "dlq show x#1"])
-def test_looking_needs_no_room_on_the_disk(place: Path, command: str) -> None:
+def test_looking_needs_no_room_on_the_disk(place: Path, command: str, working: bool) -> None:
     """Least of all when the disk is full: then people want to see what happened."""
     call("run", "desk_of_screen:stuck", "--input", '["word"]', "--id", "x", code=11)
-    worker = sqlite3.connect("amends.db")  # what a worker has at hand while it is there
-    worker.execute("SELECT * FROM runs")
-    done = subprocess.run(
-        [sys.executable, "-m", "amends", *command.split()],
+    worker = sqlite3.connect("amends.db")
+    if working:
+        worker.execute("SELECT * FROM runs")  # it has beside the file what SQLite needs there
+    done = with_a_full_disk(*command.split())
+    worker.close()
+    assert (done.returncode, done.stderr) == (0, "") and "x" in done.stdout
+
+
+def with_a_full_disk(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "amends", *words],
         capture_output=True,
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
         check=False,
     )
-    worker.close()
-    assert (done.returncode, done.stderr) == (0, "") and "x" in done.stdout
 
 
 def test_at_80_columns_text_is_wrapped_and_ids_stay_whole(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

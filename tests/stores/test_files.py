@@ -13,6 +13,7 @@ import pytest
 
 from amends.errors import EngineClosed, StoreBusy, StoreError, StoreUnusable
 from amends.stores import files
+from amends.stores.faults import explain
 from amends.stores.port import RunQuery
 from amends.stores.sqlite import SQLiteStore
 from tests.stores.rows import first, row, with_store
@@ -255,3 +256,11 @@ def test_a_file_that_cannot_be_opened_leaves_no_thread_waiting(tmp_path: Path) -
             await store.run("r")
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE])
+def test_a_full_disk_is_called_full(tmp_path: Path, code: int) -> None:
+    """SQLite calls it a failed disk, when it is what workers share beside the file that finds no room."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    assert "there is no room" in str(explain(error, tmp_path / "a.db"))

@@ -15,7 +15,7 @@ from amends.errors import LetterSettled
 from amends.ops import screen, tables
 from amends.ops.cli_runs import by_whom, posted
 from amends.ops.kin import roots_of, row_of
-from amends.ops.screen import common, reading
+from amends.ops.screen import common, looking, posting
 from amends.ops.why import acts
 from amends.ops.words import instant, plain, printable, state_words
 
@@ -39,7 +39,7 @@ def dlq() -> None:
 @common
 async def list_letters(everything: bool, limit: int, store: str, as_json: bool) -> None:
     """List the letters that wait, those with the same error together."""
-    async with reading(store) as engine:
+    async with looking(store) as engine:
         found = await engine.dlq.list(open=None if everything else True, limit=limit + 1)
         shown = found[:limit]
         roots = await roots_of(engine, shown)
@@ -58,7 +58,7 @@ async def list_letters(everything: bool, limit: int, store: str, as_json: bool) 
 @common
 async def show(letter_id: str, store: str, as_json: bool) -> None:
     """Show a letter with all that is known: input, result, key, error, attempts, and what can be done."""
-    async with reading(store) as engine:
+    async with looking(store) as engine:
         letter = await engine.dlq.show(letter_id)
         roots = await roots_of(engine, [letter])
     if as_json:
@@ -131,7 +131,7 @@ def abandon(letter_id: str, note: str, by: str | None, yes: bool, store: str, as
     """Leave the effect in the world for good; the run will end abandoned, and list it."""
 
     async def look() -> Letter:
-        async with reading(store) as engine:
+        async with looking(store) as engine:
             return await engine.dlq.show(letter_id)
 
     letter = asyncio.run(look())
@@ -166,7 +166,7 @@ async def answer(
 
 async def _act(store: str, letter_id: str, act: Callable[[DeadLetters], Awaitable[None]]) -> Run:
     """Carry out an act; the row of its run, afterwards."""
-    async with reading(store) as engine:
+    async with posting(store) as engine:
         await act(engine.dlq)
         return await row_of(engine, letter_id.rpartition("#")[0])
 

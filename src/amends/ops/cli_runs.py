@@ -20,7 +20,7 @@ from amends.ops import screen, tables
 from amends.ops.drawing import Drawing
 from amends.ops.kin import kin, nests_of, root_of, row_of
 from amends.ops.plain import plain_nest, plain_row, plain_story
-from amends.ops.screen import common, reading
+from amends.ops.screen import common, looking, posting
 from amends.ops.story import Story
 from amends.ops.why import Look, explain
 from amends.stores.lease import has_ended
@@ -58,7 +58,7 @@ async def ps(
     """List runs; those nested in others only when asked for."""
     if tree and flat:
         raise click.UsageError("--tree puts nested runs under others, and --all each for itself: give one of them.")
-    async with reading(store) as engine:
+    async with looking(store) as engine:
         rows = await engine.list(
             states=states, sagas=sagas, limit=limit + 1, parent=parent, roots=not flat and parent is None
         )
@@ -84,7 +84,7 @@ async def show(run_id: str, verbose: bool, nested: bool, whole: bool, store: str
 
     Branches stand under their join, a fan-out is told in figures, and a nested run by its id.
     """
-    async with reading(store) as engine:
+    async with looking(store) as engine:
         row, found = await row_of(engine, run_id), await kin(engine, run_id, nested=nested)
     if as_json:
         told = plain_story(run_id, found.story, found.nested, time.time(), whole=whole)
@@ -100,7 +100,7 @@ async def show(run_id: str, verbose: bool, nested: bool, whole: bool, store: str
 @common
 async def why(run_id: str, store: str, as_json: bool) -> None:
     """Say what a run waits for, why, and what a person can do."""
-    async with reading(store) as engine:
+    async with looking(store) as engine:
         row = await row_of(engine, run_id)
         letters = await engine.dlq.list(run_id=run_id)
         damaged = any(letter.kind == "damaged" for letter in letters)
@@ -133,7 +133,7 @@ async def tell(run_id: str, name: str, message: str, by: str | None, store: str,
 
     NAME is the class that its saga receives, and JSON its value: amends tell order-17 Approval '{"ok": true}'
     """
-    async with reading(store) as engine:
+    async with posting(store) as engine:
         await engine.tell_json(run_id, name, message.encode(), by=by)
         row = await row_of(engine, run_id)
     posted(row, {"id": run_id, "told": name}, f"message {name} to {run_id}", as_json)
@@ -152,12 +152,12 @@ def cancel(run_id: str, reason: str, by: str | None, yes: bool, store: str, as_j
     """
 
     async def look() -> tuple[Run, str]:
-        async with reading(store) as engine:
+        async with looking(store) as engine:
             found = await row_of(engine, run_id)
             return found, await root_of(engine, found)
 
     async def act() -> Run:
-        async with reading(store) as engine:
+        async with posting(store) as engine:
             await engine.cancel(run_id, by=by, reason=reason)
             return await row_of(engine, run_id)
 

@@ -32,6 +32,7 @@ from amends.errors import (
     UnknownRun,
 )
 from amends.ops.words import printable
+from amends.stores.port import view_at
 
 CODES: tuple[tuple[type[AmendsError], int], ...] = (
     (UnknownRun, 3),
@@ -208,15 +209,24 @@ def fail(error: AmendsError) -> NoReturn:
     sys.exit(next((code for kind, code in CODES if isinstance(error, kind)), 12))
 
 
-def reading(store: str) -> Engine:
-    """An engine that drives nothing, on a store that must be there."""
+def looking(store: str) -> Engine:
+    """An engine that only looks, at a store that must be there, and need not be writable."""
+    return Engine(view_at(_there(store)))
+
+
+def posting(store: str) -> Engine:
+    """An engine that drives nothing, and writes what people have to say to a store that must be there."""
+    return Engine(_there(store))
+
+
+def _there(store: str) -> str:
     if not Path(store).exists():
         aside(
             f"amends: there is no store {os.fspath(store)!r}. Name the file with --store PATH or AMENDS_STORE; "
             "`amends run` and `amends worker` make a new one."
         )
         sys.exit(NO_STORE)
-    return Engine(store)
+    return store
 
 
 def sure(question: str) -> None:

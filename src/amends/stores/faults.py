@@ -10,6 +10,9 @@ from amends.errors import AmendsError, JournalDamaged, StoreBusy, StoreError, St
 _PRIMARY = 0xFF
 """SQLite's extended codes keep the primary one in their low byte."""
 
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+"""The file cannot grow, or what SQLite shares between processes beside it cannot."""
+
 
 def explain(error: BaseException, path: Path) -> AmendsError:
     """Say an error in amends' words; one that is in these words already is left as it is."""
@@ -27,13 +30,14 @@ def is_busy(error: BaseException) -> bool:
 
 def _say(error: BaseException, path: Path) -> StoreError:
     text = str(error)
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    extended = getattr(error, "sqlite_errorcode", 0)
+    code = extended & _PRIMARY
     if is_busy(error):
         return StoreBusy(
             f"another program held {path} for too long ({text}). Close it (an open transaction in a database shell, a "
             "backup that copies the file), then try again."
         )
-    if code == sqlite3.SQLITE_FULL:
+    if extended in _NO_ROOM:
         return StoreError(f"there is no room to write the journal {path} ({text}). Make room on the disk, then try again.")
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return StoreUnusable(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from amends.errors import StoreUnusable
 from amends.stores import sums
-from amends.stores.faults import explain
+from amends.stores.faults import explain, is_busy
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -26,6 +26,9 @@ OLDEST = (3, 35, 0)
 
 LOG_KEPT = 16 << 20
 """Bytes of the write-ahead log that stay on the disk when it begins anew, after somebody read for long while others wrote."""
+
+BEING_MADE = 1.0
+"""Seconds for which whoever only looks waits, when a worker may be making the file right now."""
 
 _making = threading.Lock()
 
@@ -47,10 +50,7 @@ def opened(path: Path, durability: Durability, busy: float) -> tuple[str, sqlite
         StoreUnusable: with the cure.
         StoreBusy: another program holds the file.
     """
-    if sqlite3.sqlite_version_info < OLDEST:
-        raise StoreUnusable(
-            f"SQLite {sqlite3.sqlite_version} is too old; amends needs 3.35 or newer. Use a Python that brings a newer one."
-        )
+    _check_version()
     if path.name == ":memory:":
         raise StoreUnusable("a journal in SQLite needs a file. For tests, amends.stores.memory.MemoryStore needs none.")
     _make(path)
@@ -67,6 +67,53 @@ def opened(path: Path, durability: Durability, busy: float) -> tuple[str, sqlite
         raise explain(error, path) from error
 
 
+def viewed(path: Path, busy: float) -> tuple[str, sqlite3.Connection]:
+    """Open a file that is there, to read it; returns the store's identity, and a connection for any one thread.
+
+    Nothing is written, and nothing need be writable: on a full disk, in a snapshot, in somebody else's folder.
+
+    Raises: what `opened` does.
+    """
+    _check_version()
+    if not path.is_file():
+        raise StoreUnusable(f"{path} is not there, or is not a regular file. Name the file of a store.")
+    try:
+        try:
+            return _seen(path, "mode=rw", busy)  # SQLite takes less where there is no right to write
+        except sqlite3.Error as error:
+            if is_busy(error):
+                raise
+            _check_log(path, error)
+            return _seen(path, "mode=ro&immutable=1", busy)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+
+
+def _check_log(path: Path, error: sqlite3.Error) -> None:
+    """SQLite cannot keep an index of the log beside the file; without a log nothing is missing, and nobody is writing."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise StoreUnusable(
+            f"{path} cannot be read without {log.name}, and that cannot be read where nothing can be written ({error}). "
+            "Make room on the disk, or copy both to where you may write."
+        ) from error
+
+
+def _seen(path: Path, how: str, busy: float) -> tuple[str, sqlite3.Connection]:
+    connection = _raw(f"{path.as_uri()}?{how}", busy)
+    try:
+        connection.execute("PRAGMA query_only=ON")
+        end = time.monotonic() + BEING_MADE
+        while (identity := _look(path, connection)) is None:
+            if time.monotonic() > end:
+                raise StoreUnusable(f"{path} is empty, or was made by an older amends. Let a worker open it once.")
+            time.sleep(0.01)
+    except BaseException:  # whatever it was, the connection is of no use, and the error goes on its way
+        connection.close()
+        raise
+    return identity, connection
+
+
 def connect(path: Path, durability: Durability, busy: float) -> sqlite3.Connection:
     """Another connection to a file that was opened before, for any one thread. Raises what `opened` does."""
     try:
@@ -81,8 +128,15 @@ def connect(path: Path, durability: Durability, busy: float) -> sqlite3.Connecti
     return connection
 
 
-def _raw(path: Path, busy: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
+def _check_version() -> None:
+    if sqlite3.sqlite_version_info < OLDEST:
+        raise StoreUnusable(
+            f"SQLite {sqlite3.sqlite_version} is too old; amends needs 3.35 or newer. Use a Python that brings a newer one."
+        )
+
+
+def _raw(place: Path | str, busy: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(place, uri=True, timeout=busy, isolation_level=None, check_same_thread=False)
     sums.teach(connection)
     return connection
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 import msgspec
 
@@ -264,13 +264,23 @@ def verified(run: Run, turns: list[Turn]) -> list[Turn]:
     return turns
 
 
-_KINDS = {"sqlite": "amends.stores.sqlite:SQLiteStore"}
+_KINDS = {"sqlite": "amends.stores.sqlite:SQLiteStore", "sqlite view": "amends.stores.view:SQLiteView"}
+"""Concrete stores are looked up by name: nothing above the port depends on one."""
 
 
 def store_at(place: str | os.PathLike[str] | Store, *, durability: Durability = "full") -> Store:
-    """The store for a path, or a store itself. Concrete ones are looked up by name: nothing above the port depends on one."""
+    """The store for a path, or a store itself."""
     if issubclass(type(place), Store):  # of a type the answer is remembered; to look through an object takes 10 microseconds
         return cast("Store", place)
-    module, _, name = _KINDS["sqlite"].partition(":")
-    store: Store = getattr(importlib.import_module(module), name)(place, durability=durability)
+    return _made("sqlite", place, durability=durability)
+
+
+def view_at(place: str | os.PathLike[str]) -> Store:
+    """The store for a path, to be looked at only: nothing is written, and nothing need be writable."""
+    return _made("sqlite view", place)
+
+
+def _made(kind: str, *place: Any, **options: Any) -> Store:
+    module, _, name = _KINDS[kind].partition(":")
+    store: Store = getattr(importlib.import_module(module), name)(*place, **options)
     return store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -12,13 +13,22 @@ from amends.stores.answering import answer
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
-    from concurrent.futures import ThreadPoolExecutor
 
     from amends.stores.answering import Came
 
     Job: TypeAlias = Callable[[sqlite3.Connection], Any]
 
 T = TypeVar("T")
+
+
+async def connected(connect: Callable[[], T]) -> tuple[T, ThreadPoolExecutor]:
+    """What `connect` returns, called in a thread of its own, and that thread for a `Reader`; none is left if it fails."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="amends-reader")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(thread, connect), thread
+    except BaseException:  # nothing is open then, and the error goes on its way
+        thread.shutdown(wait=False)
+        raise
 
 
 class Reader:
