@@ -46,7 +46,8 @@ def test_who_gave_up_is_passed_over_and_takes_no_room() -> None:
 async def _dropped_before_it_began() -> list[str]:
     log: list[str] = []
     crew = SimpleNamespace(loop=asyncio.get_running_loop(), berths=Berths(1))
-    flight = Flight(cast("Any", crew), cast("Any", None), cast("Any", None), "step", 1, cast("Any", None))
+    effect = SimpleNamespace(step=SimpleNamespace(function=_dropped_before_it_began))
+    flight = Flight(cast("Any", crew), cast("Any", None), cast("Any", effect), "step", 1, cast("Any", None))
     flight.board()
     flight.drop()
     await asyncio.sleep(0)

@@ -17,6 +17,7 @@ from amends import Compensated, DefinitionError, Engine, IdempotencyConflict, Ne
 from amends.errors import EngineClosed, LetterSettled, NotStorable, RunClosed, StoreError, UnknownRun
 from amends.model import saga as saga_module
 from tests.engine import sagas
+from tests.engine.patience import until
 from tests.model import shop
 
 SAGAS = [shop.order, shop.three, shop.rooms, shop.patient, shop.falsy, sagas.one, sagas.naps, sagas.listens]
@@ -410,6 +411,56 @@ def test_a_flipped_byte_sets_one_run_aside_and_others_go_on(tmp_path: Path) -> N
         assert changed.rowcount == 1
     db.close()
     with_engine(tmp_path, end)
+
+
+@pytest.mark.parametrize("unreadable", [False, True])
+def test_a_damaged_run_is_set_aside_once_whatever_waits_for_it(
+    tmp_path: Path, unreadable: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its mail cannot be taken in, and must not have it taken up again at every look for work."""
+
+    async def begin(engine: Engine) -> None:
+        await engine.start(shop.patient(), id="p")
+
+    async def look(engine: Engine) -> None:
+        await until(lambda: "set aside" in caplog.text)
+        for _ in range(3):
+            await engine.run(shop.falsy(1), id=f"look again {_}")
+            engine._crew.wake.set()
+            await asyncio.sleep(0.02)
+
+    with_engine(tmp_path, begin)
+    with sqlite3.connect(tmp_path / "a.db") as db:
+        db.execute("UPDATE turns SET body = CAST(replace(body, 'reserve', 'rezerve') AS BLOB) WHERE run = 1 AND seq = 1")
+    db.close()
+
+    async def tell() -> None:
+        async with Engine(tmp_path / "a.db") as client:
+            await client.cancel("p")
+
+    asyncio.run(tell())
+    if unreadable:
+        with sqlite3.connect(tmp_path / "a.db") as db:
+            db.execute("UPDATE mail SET body = CAST('?' AS BLOB)")
+        db.close()
+    with_engine(tmp_path, look)
+    assert caplog.text.count("set aside") == 1
+
+
+def test_a_store_that_cannot_be_left_does_not_hide_what_happened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(engine: Engine) -> None:
+        await engine.run(shop.falsy(1), id="f")
+        store: Any = engine._store
+        store._roster.leave = _full
+        raise KeyError("the user's own")
+
+    with pytest.raises(KeyError, match="the user's own") as caught:
+        with_engine(tmp_path, work)
+    assert caught.value.__context__ is None and "could not be left in order" in caplog.text
+
+
+def _full(db: sqlite3.Connection) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
 
 
 def test_wrong_uses_are_refused_clearly(tmp_path: Path) -> None:

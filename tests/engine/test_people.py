@@ -104,3 +104,25 @@ def test_an_act_that_does_not_fit_the_letter_is_refused_and_the_letter_waits_on(
         assert [letter.acted for letter in await engine.dlq.list()] == [None]
 
     with_engine(work)
+
+
+def test_whoever_waits_for_a_run_waits_on_once_somebody_has_acted() -> None:
+    """The row says for a while yet that the run needs a person: nobody has taken up what the person said."""
+
+    async def main() -> None:
+        store = MemoryStore()
+        async with Engine(store, sagas=[ships]) as engine:
+            with pytest.raises(NeedsAttention):
+                await engine.run(ships(), id="s")
+        async with Engine(MemoryStore(store.shelf), sagas=[ships], drive=False) as client:
+            await client.dlq.resolve("s#1", note="fetched it back", by="ann")
+            run = await client.start(ships(), id="s")
+            waiting = [asyncio.create_task(run.outcome()), asyncio.create_task(run.result())]
+            await asyncio.wait(waiting, timeout=0.1)
+            assert not any(task.done() for task in waiting)
+            async with Engine(MemoryStore(store.shelf), sagas=[ships]):
+                outcome, ended = await asyncio.gather(*waiting, return_exceptions=True)
+        assert not isinstance(outcome, BaseException) and outcome.state == "compensated"
+        assert isinstance(ended, Compensated)
+
+    asyncio.run(asyncio.wait_for(main(), 10))

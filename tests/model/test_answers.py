@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
+import http.client as http_client
+import imaplib
+import multiprocessing
+import subprocess
 import urllib.error
+from concurrent.futures.process import BrokenProcessPool
 from email.message import Message
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,21 +32,72 @@ TransportError = type("TransportError", (Exception,), {"__module__": "httpx"})
 ReadTimeout = type("ReadTimeout", (TransportError,), {"__module__": "httpx"})
 
 
+def named(module: str, name: str, base: type[Exception] = Exception, **attributes: object) -> Exception:
+    """An error as a library raises it that need not be installed here."""
+    kind = type(name.rpartition(".")[2], (base,), {"__module__": module, "__qualname__": name})
+    error = kind("as a library raises it")
+    for attribute, value in attributes.items():
+        setattr(error, attribute, value)
+    return error
+
+
+def http(status: int, base: type[Exception] = Exception) -> Exception:
+    return named("httpx", "HTTPStatusError", base, response=SimpleNamespace(status_code=status))
+
+
+def grpc(code: str) -> Exception:
+    return named("grpc", "RpcError", code=lambda: SimpleNamespace(name=code))
+
+
+def amazon(status: int) -> Exception:
+    response = {"Error": {"Code": "x"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return named("botocore.exceptions", "ClientError", response=response)
+
+
 @pytest.mark.parametrize(
     ("error", "lost"),
     [
         (ValueError(), False),
+        (KeyError("receipt"), False),
         (TimeoutError(), True),
         (ConnectionResetError(), True),
-        (http.client.RemoteDisconnected(), True),
-        (http.client.IncompleteRead(b""), True),
+        (EOFError(), True),
+        (asyncio.IncompleteReadError(b"", 4), True),
+        (http_client.RemoteDisconnected(), True),
+        (http_client.IncompleteRead(b""), True),
         (ReadTimeout(), True),
         (wrapped(OSError()), True),
         (wrapped(ValueError()), False),
         (asyncio.CancelledError(), True),
         (SystemExit(1), True),
         (urllib.error.HTTPError("http://x", 404, "no", Message(), None), False),
+        (urllib.error.HTTPError("http://x", 504, "the gateway's", Message(), None), True),
         (urllib.error.URLError("refused"), True),
+        (ExceptionGroup("two", [ValueError(), ConnectionResetError()]), True),
+        (ExceptionGroup("deep", [ExceptionGroup("er", [wrapped(TimeoutError())])]), True),
+        (ExceptionGroup("two", [ValueError(), KeyError()]), False),
+        (wrapped(ExceptionGroup("one", [OSError()])), True),
+        (http(402), False),
+        (http(402, OSError), False),
+        (http(500), True),
+        (http(503, OSError), True),
+        (wrapped(http(502)), True),
+        (amazon(400), False),
+        (amazon(500), True),
+        (named("aiohttp.client_exceptions", "ClientResponseError", status=409), False),
+        (named("aiohttp.client_exceptions", "ClientResponseError", status=500), True),
+        (named("shop", "Declined", status=500, code=500), False),
+        (grpc("UNAVAILABLE"), True),
+        (grpc("INVALID_ARGUMENT"), False),
+        (subprocess.TimeoutExpired("pay", 1), True),
+        (subprocess.CalledProcessError(-9, "pay"), True),
+        (subprocess.CalledProcessError(2, "pay"), False),
+        (BrokenProcessPool("killed"), True),
+        (multiprocessing.TimeoutError(), True),
+        (imaplib.IMAP4.abort("gone"), True),
+        (imaplib.IMAP4.error("no"), False),
+        (named("redis.exceptions", "ConnectionError"), True),
+        (named("websockets.exceptions", "ConnectionClosed"), True),
     ],
     ids=repr,
 )

@@ -124,6 +124,46 @@ TURNS = [
 
 CALLS = [
     Mutant(
+        "a letter that was acted upon still ends the wait",
+        "Letters: a run goes on once a person has acted, and is waited for",
+        "engine/handle.py",
+        " and not await self._goes_on(row.state, found)",
+        "",
+        ("tests/engine/test_people.py::test_whoever_waits_for_a_run_waits_on_once_somebody_has_acted",),
+    ),
+    Mutant(
+        "a damaged run is taken up again and again for its mail",
+        "Letters: a run that is set aside stays aside",
+        "engine/recovery.py",
+        "replace(change, posts=posts, seen_mail=seen)",
+        "replace(change, posts=posts)",
+        ("tests/engine/test_engine.py::test_a_damaged_run_is_set_aside_once_whatever_waits_for_it",),
+    ),
+    Mutant(
+        "a call that waits for a thread counts as made",
+        "Outcomes: a call that was still waiting for its turn has failed for certain",
+        "engine/flight.py",
+        "self._berths = crew.berths if self._is_async else crew.seats",
+        "self._berths = crew.berths",
+        ("tests/engine/test_threads.py",),
+    ),
+    Mutant(
+        "a function is undone in the midst of it",
+        "Order: what is in flight comes to rest before it is undone, in a thread too",
+        "engine/flight.py",
+        "if self._task is not None and not self._in_thread:",
+        "if self._task is not None:",
+        ("tests/engine/test_threads.py",),
+    ),
+    Mutant(
+        "the end of the programme spends attempts",
+        "Outcomes: a call that was cancelled from outside is made again, as after a crash",
+        "engine/flight.py",
+        "self._why or (_Swept() if _is_swept() else error)",
+        "self._why or error",
+        ("tests/engine/test_threads.py",),
+    ),
+    Mutant(
         "the key holds the attempt",
         "Key: the key that a step is given is stable over its attempts",
         "engine/flight.py",

@@ -10,6 +10,14 @@ PURE = (MACHINE, *ATTEMPTS)
 
 OUTCOMES = [
     Mutant(
+        "a programme's own module has another name",
+        "Journal: what a programme has begun, a worker that imports it finishes",
+        "model/home.py",
+        "return _programme() if name in MAIN else name",
+        "return name",
+        ("tests/engine/test_programmes.py",),
+    ),
+    Mutant(
         "a refusal clears the doubt",
         "Outcomes: a later refusal does not clear the doubt",
         "model/effect.py",
@@ -109,8 +117,8 @@ OUTCOMES = [
         "a connection lost is an answer",
         "Outcomes: a connection loss in the middle of a call is a lost answer",
         "model/answers.py",
-        "isinstance(link, (TimeoutError, OSError))",
-        "isinstance(link, TimeoutError)",
+        "LOST = (TimeoutError, OSError, EOFError)",
+        "LOST = (TimeoutError, EOFError)",
         ("tests/model/test_answers.py",),
     ),
     Mutant(
@@ -119,6 +127,22 @@ OUTCOMES = [
         "model/answers.py",
         "link = link.__cause__",
         "link = None",
+        ("tests/model/test_answers.py",),
+    ),
+    Mutant(
+        "a lost answer in a group is an answer",
+        "Outcomes: a group that holds a lost answer is a lost answer",
+        "model/answers.py",
+        "return any(answer_was_lost(each) for each in error.exceptions) or None",
+        "return None",
+        ("tests/model/test_answers.py",),
+    ),
+    Mutant(
+        "a gateway's word is an answer",
+        "Outcomes: an HTTP response of 5xx says nothing of what was done",
+        "model/answers.py",
+        "return status >= 500",
+        "return False",
         ("tests/model/test_answers.py",),
     ),
     Mutant(

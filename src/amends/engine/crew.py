@@ -97,8 +97,9 @@ class Crew:
         self.loop = asyncio.get_running_loop()
         self.max_runs = limits.max_runs
         self.berths = Berths(limits.max_steps)
+        self.seats = Berths(limits.threads)
         self.line = Line(limits.max_pending)
-        self.threads = Threads(limits.threads)
+        self.threads = Threads()
         self.runners: dict[str, Driver] = {}
         self.drive = drive
         self.starting: set[str] = set()

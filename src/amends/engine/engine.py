@@ -51,9 +51,9 @@ class Engine:
         namespace: goes into every idempotency key; the store's own random identity by default. Give the same one to every
             store from which the same outside world must see the same keys.
         max_runs: how many runs are driven at once; others wait in the store.
-        max_steps: how many calls of steps are in flight at once.
+        max_steps: how many calls of `async def` steps are in flight at once; others wait for their turn.
         max_pending: how many starts and messages may wait at once to be written; more are refused with `Overloaded`.
-        threads: how many `def` steps run at once.
+        threads: how many `def` steps run at once; others wait for their turn.
         lease: seconds without a sign of life after which another worker may take over a worker's runs.
         poll: seconds between looks for work that other processes left.
         durability: "full" (every acknowledged turn survives a power cut) or "relaxed" (a power cut may lose the last ones).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import math
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from amends.engine.crew import Crew
-    from amends.model.call import Companion
     from amends.model.effect import Effect
     from amends.model.machine import Machine
+
+log = logging.getLogger("amends.engine")
 
 Kind = Literal["step", "undo", "check"]
 
@@ -35,13 +37,21 @@ class Interrupted(Exception):
     """The call was interrupted: its branch lost a join, or its run rolls back."""
 
 
+class _Swept(Exception):
+    """The call's task was cancelled by neither the engine nor the call itself: all tasks are, when a programme is stopped."""
+
+
 class Flight:
-    """A call under way. `land` is told the fact that came of it, exactly once, unless the flight was dropped."""
+    """A call under way. `land` is told the fact that came of it, exactly once, unless the flight was dropped.
+
+    There is no fact of a call that somebody else has cancelled: it is as if the process had ended in the midst of it.
+    """
 
     given_up = False
     _landed = False
     _flying = False
     _called = False
+    _in_thread = False
     _why: Exception | None = None
     _alarm: asyncio.TimerHandle | None = None
     _task: asyncio.Task[None] | None = None
@@ -55,7 +65,7 @@ class Flight:
         effect: Effect,
         kind: Kind,
         attempt: int,
-        land: Callable[[Flight, Fact, BaseException | None], None],
+        land: Callable[[Flight, Fact | None, BaseException | None], None],
     ) -> None:
         self.effect = effect
         self._crew = crew
@@ -63,10 +73,16 @@ class Flight:
         self._kind = kind
         self._attempt = attempt
         self._land = land
+        step = effect.step
+        companion = None if kind == "step" else step.checking if kind == "check" else step.undoing
+        function = step.function if companion is None else companion.function
+        self._companion, self._function = companion, function
+        self._is_async = is_async(function)
+        self._berths = crew.berths if self._is_async else crew.seats
 
     def board(self) -> None:
         """Make the call now, or when there is room for it. With eager tasks it may have landed when this returns."""
-        self._crew.berths.enter(self)
+        self._berths.enter(self)
 
     def begin(self) -> None:
         """There is room for the call."""
@@ -77,16 +93,29 @@ class Flight:
     def interrupt(self, why: Exception) -> None:
         """Cancel the call; if it does not end within the grace, it is left alone and is in doubt.
 
-        A call that was still waiting for its turn was never made, so it has failed, for certain without effect.
+        A function in a thread cannot be cancelled, but it may come back within the grace. A call that was still waiting for
+        its turn was never made, so it has failed, for certain without effect.
         """
         if self._landed or self._why is not None:
             return
         self._why = why
         self._cancel()
         if self._called:
-            self._set_alarm(STOP_GRACE, partial(self._ended, None, why))
+            self._set_alarm(STOP_GRACE, self._leave_alone)
         else:
             self._ended(None, why)
+
+    def _leave_alone(self) -> None:
+        """The grace is over."""
+        if self._in_thread:
+            log.warning(
+                "run %s: step %s has not come back %g s after it was stopped (%s); its thread is not free until then",
+                self._machine.run_id,
+                self.effect.step.name,
+                STOP_GRACE,
+                self._why,
+            )
+        self._ended(None, self._why)
 
     def drop(self) -> None:
         """Cancel the call and tell nobody: the process pauses, or the run belongs to another worker."""
@@ -96,44 +125,54 @@ class Flight:
 
     def _cancel(self) -> None:
         self.given_up = True
-        if self._task is not None:
+        if self._task is not None and not self._in_thread:  # a thread keeps its seat until it comes back
             self._task.cancel()
             if not self._flying:
-                self._crew.berths.leave()  # its coroutine is never entered
+                self._berths.leave()  # its coroutine is never entered
 
     async def _fly(self) -> None:
         self._flying = True
         try:
-            call, args, named, limit = self._plan()
+            args, named, limit = self._plan()
             if limit is not None:
                 self._deadline = self._crew.now() + limit
                 self._set_alarm(limit, partial(self.interrupt, TimeoutError(f"no answer within {limit:g} seconds")))
             _current.set(self)
             self._called = True
-            value = await (call(*args, **named) if is_async(call) else self._crew.threads.run(partial(call, *args, **named)))
+            value = await (self._function(*args, **named) if self._is_async else self._threaded(args, named))
         except KeyboardInterrupt:
             raise
+        except asyncio.CancelledError as error:
+            self._ended(None, self._why or (_Swept() if _is_swept() else error))
         except BaseException as error:  # whatever user code raises is the outcome of this attempt
-            cancelled = isinstance(error, asyncio.CancelledError)
-            self._ended(None, self._why if cancelled and self._why else error)
+            self._ended(None, error)
         else:
             self._ended(value, None)
         finally:
             self._task = None  # its context knows this flight: without this, each call would wait for the garbage collector
-            self._crew.berths.leave()
+            self._berths.leave()
 
-    def _plan(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], float | None]:
-        """What to call, with what, and for how many seconds at most."""
-        step, effect = self.effect.step, self.effect
+    async def _threaded(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """What a `def` answers; it is awaited if a decorator hid an `async def`."""
+        self._in_thread = True
+        answer = await self._crew.threads.run(partial(self._function, *args, **named))
+        self._in_thread = False
+        if not inspect.isawaitable(answer):
+            return answer
+        if self.given_up:
+            self._cancel()
+        return await answer
+
+    def _plan(self) -> tuple[tuple[Any, ...], dict[str, Any], float | None]:
+        """With what it is called, and for how many seconds at most."""
+        step, effect, companion = self.effect.step, self.effect, self._companion
         self._given = given = effect.take_given()
-        if self._kind == "step":
-            return step.function, (), given, step.options.timeout
-        companion: Companion | None = step.checking if self._kind == "check" else step.undoing
-        assert companion is not None
+        if companion is None:
+            return (), given, step.options.timeout
         if self._kind == "check":
-            return companion.function, (), given, companion.timeout
+            return (), given, companion.timeout
         result = None if effect.result is None else step.signature.result.decode(effect.result)
-        return companion.function, (result,), {}, companion.timeout
+        return (result,), {}, companion.timeout
 
     def describe(self) -> Current:
         """What the step can know about the call."""
@@ -148,8 +187,13 @@ class Flight:
             return
         self._landed = True
         self._set_alarm(None)
-        fact = self._broke(error) if error is not None else self._came_back(value)
-        self._land(self, fact, error)
+        self._land(self, self._fact(value, error), error)
+
+    def _fact(self, value: Any, error: BaseException | None) -> Fact | None:
+        """What is to be written about the call; None when it is as if the process had ended."""
+        if isinstance(error, _Swept):
+            return None
+        return self._came_back(value) if error is None else self._broke(error)
 
     def _came_back(self, value: Any) -> Fact:
         at, pos = self._crew.now(), self.effect.pos
@@ -176,7 +220,7 @@ class Flight:
             lost = options.leaves_doubt(error) or (stopped and self._called)
             again = outcome is None and options.retry.again(error, lost=lost)
             return records.StepBroke(at, pos, self._attempt, failure, outcome or ("in_doubt" if lost else "failed"), again)
-        companion = self.effect.step.undoing if self._kind == "undo" else self.effect.step.checking
+        companion = self._companion
         assert companion is not None
         again = outcome is None and companion.retry.again(error, lost=True)
         kind = records.UndoBroke if self._kind == "undo" else records.CheckBroke
@@ -188,3 +232,9 @@ class Flight:
         self._alarm = None
         if delay is not None and ring is not None and math.isfinite(delay):
             self._alarm = self._crew.loop.call_later(delay, ring)
+
+
+def _is_swept() -> bool:
+    """Whether the present task was asked to end: else its own code has raised `CancelledError`."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from amends.engine.crew import TOLD
+from amends.engine.deadletters import DeadLetters
 from amends.engine.papers import OutcomePaper, read_outcome
 from amends.errors import Compensated, NeedsAttention, UnknownRun
 from amends.model.codec import shape_of
@@ -56,6 +57,8 @@ class Handle(Generic[R_co]):
     async def outcome(self) -> Outcome[R_co]:
         """Wait until the run is closed or needs a person, and say how it stands; never raises for how it ended.
 
+        A run on whose dead letters somebody has acted goes on, as soon as a worker takes it up: that is waited for.
+
         Raises:
             UnknownRun: there is no such run.
         """
@@ -74,10 +77,19 @@ class Handle(Generic[R_co]):
                     self._cause = seen.cause
                     return runner.row.saga, seen.state, found
             row = await self._row()
-            if found := _there(row.state, row.outcome, for_value):
+            if (found := _there(row.state, row.outcome, for_value)) and not await self._goes_on(row.state, found):
                 return row.saga, row.state, found
             await asyncio.sleep(pause)
             pause = min(LOOK_MOST, pause * 2)
+
+    async def _goes_on(self, state: State, paper: OutcomePaper) -> bool:
+        """Whether a person has acted on all that the run needed one for, so that more is to come."""
+        if state != "needs_attention" or not paper.letters:
+            return False
+        for letter in paper.letters:
+            if not (await DeadLetters(self._crew).show(letter)).acted:
+                return False
+        return True
 
     async def result(self) -> R_co:
         """Wait for the saga's value, and return it: as soon as it is durable, though the run closes only when what its

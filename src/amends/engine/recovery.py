@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -208,9 +209,17 @@ class Recovery:
         letter = DeadLettered(number, RUN, kind, failure_of(error))
         change = _released(row, letter=papers.stall_row(row.id, row.saga, letter, self._crew.now()))
         posts = family.stuck(row, f"{row.id}#{number}", self._crew.now())
-        await self._crew.store.commit(msgspec.structs.replace(change, posts=posts))
+        seen = await self._newest_mail(row.id)  # else it would be taken up again at once, for mail that nobody can take in
+        await self._crew.store.commit(msgspec.structs.replace(change, posts=posts, seen_mail=seen))
         log.error("run %s is set aside: %s", row.id, error)
         self._crew.announce(row.id, Seen(change.state, change.outcome))
+
+    async def _newest_mail(self, run_id: str) -> int:
+        """The number of the last message to a run; where one is damaged, no more is known than that it is there."""
+        try:
+            return max((letter.no for letter in await self._crew.store.mail(run_id)), default=0)
+        except JournalDamaged:
+            return sys.maxsize
 
 
 def _put_down(row: Run, seen_mail: int = 0) -> Change:

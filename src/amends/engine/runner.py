@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from amends.engine import family, noloop, telemetry
+from amends.engine import family, noloop, telemetry, trouble
 from amends.engine.crew import TOLD, Seen
 from amends.engine.flight import Flight, Interrupted, Kind
 from amends.engine.papers import entry, letter_row, outcome_of
@@ -267,10 +267,13 @@ class Runner:
         elif isinstance(decision, records.StopWanted) and decision.pos in self._flights:
             self._flights[decision.pos].interrupt(Interrupted("its branch lost a join, or the run rolls back"))
 
-    def _landed(self, flight: Flight, fact: Fact, error: BaseException | None) -> None:
+    def _landed(self, flight: Flight, fact: Fact | None, error: BaseException | None) -> None:
         pos = flight.effect.pos
         if self._flights.get(pos) is flight:
             del self._flights[pos]
+        if fact is None:
+            self._sweep(flight)
+            return
         if error is not None:
             self.machine.live[pos] = error
         self.tell(msgspec.structs.replace(fact, at=self._now()) if self._ahead else fact)
@@ -351,6 +354,13 @@ class Runner:
             log.warning("run %s is driven by another worker now", self.row.id)
             return
         self._take_up_again(f"run {self.row.id}: its journal could not be written, and it is taken up again", error)
+
+    def _sweep(self, flight: Flight) -> None:
+        """A call was cancelled from outside: as after a crash, nobody knows what came of it, and no attempt is spent."""
+        self._leave()
+        name = flight.effect.step.name
+        log.info("run %s: step %s was cancelled from outside; the run goes on from its journal", self.row.id, name)
+        self._crew.adopt(self.row, trouble.LEAST)
 
     def _take_up_again(self, why: str, error: BaseException) -> None:
         """What was to be written was not: once the store was left alone for a while, the run goes on from its journal."""

@@ -15,10 +15,9 @@ Job: TypeAlias = "tuple[contextvars.Context, Callable[[], Any], asyncio.Abstract
 
 
 class Threads:
-    """At most `most` threads, started when they are first needed."""
+    """Threads that are started when they are first needed; whoever calls sees to it that they do not become too many."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._idle = 0
         self._started = 0
@@ -31,7 +30,7 @@ class Threads:
         with self._lock:
             if self._idle:
                 self._idle -= 1
-            elif self._started < self._most:
+            else:
                 self._started += 1
                 threading.Thread(target=self._work, name=f"amends-step-{self._started}", daemon=True).start()
         self._jobs.put((contextvars.copy_context(), function, loop, future))
@@ -62,7 +61,9 @@ def _settle(future: asyncio.Future[Any], value: Any, error: BaseException | None
         return
     if error is None:
         future.set_result(value)
-    elif isinstance(error, (StopIteration, KeyboardInterrupt, SystemExit)):
+    elif isinstance(error, StopIteration):
+        future.set_exception(RuntimeError(f"the function raised {error!r}"))  # as Python says of an `async def`
+    elif isinstance(error, (KeyboardInterrupt, SystemExit)):
         future.set_exception(ThreadEnded(f"the function raised {error!r} in its thread"))
     else:
         future.set_exception(error)

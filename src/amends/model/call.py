@@ -245,7 +245,8 @@ def step(
     Args:
         function: given when the decorator is used bare.
         retry: how often and when to try again.
-        timeout: seconds (or a timedelta) for one attempt; when they are over, the step is in doubt.
+        timeout: seconds (or a timedelta) for one attempt, from the call on; when they are over, the call is stopped, and in
+            doubt unless it comes to its end within five seconds. A `def` cannot be stopped, but may come to its end.
         idempotent: True: the callee honours `current().key`. "natural": calling twice is as good as once. False: it must
             never be called again while it is in doubt, so it is checked, or a person is asked.
         doubt: exception types after which nobody knows whether the step took effect.

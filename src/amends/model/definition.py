@@ -9,6 +9,7 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 from amends.errors import DefinitionError
+from amends.model.home import home_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +67,7 @@ def remember(target: Any) -> None:
 
 def place_of(target: Any) -> str:
     """A step's or a saga's module and name: `shop.orders:charge`."""
-    return f"{target.function.__module__}:{target.name}"
+    return f"{home_of(target.function)}:{target.name}"
 
 
 def find(place: str) -> Any:

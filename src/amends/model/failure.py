@@ -12,6 +12,7 @@ import msgspec
 
 from amends.errors import NotStorable
 from amends.model.codec import shape_of
+from amends.model.home import home_of
 from amends.model.records import NULL, Failure, Raw
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ MOST_DATA = 16_384
 def failure_of(error: BaseException) -> Failure:
     """What is kept of an exception: its type, message, notes, the end of its traceback, and its data if that is plain."""
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{home_of(kind)}.{kind.__qualname__}"
     notes = getattr(error, "__notes__", ())
     return Failure(
         name,

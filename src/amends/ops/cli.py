@@ -24,11 +24,7 @@ from amends.ops.watching import watch
 from amends.ops.words import plain, state_words
 
 if TYPE_CHECKING:
-    from amends.engine.handle import Handle, Outcome
-
-
-LOOK = 0.1
-"""Seconds between looks at a run that is about to be taken up, because a person has acted."""
+    from amends.engine.handle import Outcome
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -66,7 +62,7 @@ async def run(saga: str, given: str, run_id: str | None, timeout: float | None, 
         watching = asyncio.create_task(watch(engine, run_id))
         try:
             async with asyncio.timeout(timeout):
-                outcome = await _end_of(engine, handle)
+                outcome = await handle.outcome()
         except TimeoutError:
             outcome = None
         except asyncio.CancelledError:
@@ -86,16 +82,6 @@ async def run(saga: str, given: str, run_id: str | None, timeout: float | None, 
     elif outcome is not None and outcome.state == "completed":
         click.echo(msgspec.json.encode(msgspec.json.decode(row.outcome or b"{}").get("result")))
     sys.exit(screen.TIMED_OUT if outcome is None else screen.STATE_CODES[outcome.state])
-
-
-async def _end_of(engine: Engine, handle: Handle[Any]) -> Outcome[Any]:
-    """How a run ended, or why it needs a person: of letters that somebody has acted upon, what comes is waited for."""
-    while True:
-        outcome = await handle.outcome()
-        acted = [(await engine.dlq.show(letter)).acted for letter in outcome.letters]
-        if outcome.state != "needs_attention" or not all(acted):
-            return outcome
-        await asyncio.sleep(LOOK)
 
 
 async def _reason(engine: Engine, outcome: Outcome[Any]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, TypeVar
 
-from amends.errors import EngineClosed, LetterSettled, RunClosed, UnknownRun
+from amends.errors import EngineClosed, LetterSettled, RunClosed, StoreError, UnknownRun
 from amends.model.records import CLOSED, OPEN
 from amends.stores import files, pen, sums
 from amends.stores.pen import RUN_COLUMNS
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from amends.stores.port import Durability
 
 T = TypeVar("T")
+
+log = logging.getLogger("amends.engine")
 
 LOOK = 4.0
 """Seconds between two looks of a writer that gives no signs of life: whether its event loop is still there."""
@@ -74,6 +77,8 @@ class SQLiteStore(SQLiteView):
             try:
                 if self._roster is not None:
                     await self._write(self._roster.leave)
+            except StoreError as error:  # what its user was doing matters more than how soon others take over
+                log.warning("the store could not be left in order; others take its runs over after the lease: %s", error)
             finally:
                 await self._end(writer)
 
