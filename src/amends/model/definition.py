@@ -9,6 +9,7 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 from amends.errors import DefinitionError
+from amends.model import door
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,7 @@ def register(kind: str, function: Callable[..., Any], name: str | None) -> str:
         raise DefinitionError(f"{function.__qualname__!r} cannot be a {kind}: it belongs to a class. {cure}")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise DefinitionError(f"{function.__name__!r} cannot be a {kind}: it is a generator. Return one value instead.")
-    taken = name or function.__name__
+    taken = _name(kind, function.__name__ if name is None else name)
     place = (code.co_filename, code.co_firstlineno)
     before = _defined.setdefault((function.__module__, kind, taken), place)
     if before != place:
@@ -57,6 +58,13 @@ def register(kind: str, function: Callable[..., Any], name: str | None) -> str:
             )
         _defined[(function.__module__, kind, taken)] = place
     return taken
+
+
+def _name(kind: str, name: str) -> str:
+    door.name(name, f"@{kind}(name=...)")
+    if kind == "saga" and "//" in name:
+        raise DefinitionError(f"@saga(name={name!r}): '//' stands in the names of what is nested in a run only.")
+    return name
 
 
 def remember(target: Any) -> None:

@@ -80,7 +80,7 @@ def policy(verb: str, branches: tuple[Ask[Any], ...], losers: Losers | None) -> 
                     f"{verb}(): step {step.name!r} has no undo, and {EARLY}. Declare @{step.name}.undo, or say "
                     f"@step(no_undo='it only reads') if it has no effect, or give {verb}(..., losers='keep' or 'cancel')."
                 )
-    return losers or "undo"
+    return "undo" if losers is None else losers
 
 
 def _steps(branches: tuple[Ask[Any], ...]) -> Iterator[Step[..., Any]]:
