@@ -63,7 +63,8 @@ class Engine:
         luck: where random bytes come from; of each run's seed and of the worker's name.
 
     Raises:
-        DefinitionError: two sagas have one name, or an option cannot be meant.
+        DefinitionError: two sagas have one name, or an option cannot be meant; on opening, when the annotations of a saga
+            cannot be read.
         StoreUnusable: on opening, with the cure.
     """
 
@@ -104,6 +105,8 @@ class Engine:
     async def __aenter__(self) -> Self:
         if self._used:
             raise EngineClosed("an Engine is opened once; make a new one for the next `async with`.")
+        for saga in self._sagas.values():
+            saga.demand_usable()
         self._used = True
         worker = f"{socket.gethostname()}:{os.getpid()}:{self._luck(4).hex()}"
         drives = self._drive and bool(self._sagas)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, Ty
 
 from amends.errors import DefinitionError
 from amends.model import answers, door, retry
-from amends.model.definition import register, remember, tolerates_none
+from amends.model.definition import demand_finding, register, remember, tolerates_none
 from amends.model.driving import Ask, driving
 from amends.model.signature import Signature
 
@@ -125,6 +125,23 @@ class Target(Generic[P, R_co]):
             body.made(call)
         return call
 
+    def demand_usable(self) -> None:
+        """Find out what the annotations of all its functions mean, before anything happens that relies on it.
+
+        They may name what is defined further down in the module, so it is too early for this in the decorators.
+
+        Raises:
+            DefinitionError: one cannot be read, is a type whose values can never be kept, or is none for a check.
+        """
+        _ = self.signature, self.tolerant, self._finds
+
+    @cached_property
+    def _finds(self) -> bool:
+        """Whether it has a check, which can find something."""
+        if self.checking is not None:
+            demand_finding(self.checking.function, self.function, self.name)
+        return self.checking is not None
+
     @cached_property
     def tolerant(self) -> bool:
         """Whether the undo also accepts None, that is, can cancel by key what may never have happened."""
@@ -188,7 +205,8 @@ class Step(Target[P, R_co]):
         """Declare the function that asks the world whether this step took effect.
 
         It gets the step's arguments, and returns what the step would have returned, or None if it did not happen. It is
-        asked when the answer to the step was lost and no attempts are left.
+        asked when the answer to the step was lost and no attempts are left. So the step must be annotated with what it
+        returns, which must not be None; False is no way to say that it did not happen.
 
         Raises:
             DefinitionError: it is no plain function or takes other arguments, or the step has a check already.

@@ -86,11 +86,11 @@ def hints_of(function: Callable[..., Any], what: str) -> dict[str, Any]:
     """A function's annotations as types.
 
     Raises:
-        DefinitionError: one of them names something that cannot be found at run time.
+        DefinitionError: one of them names something that cannot be found at run time, or is no type.
     """
     try:
         return typing.get_type_hints(function)
-    except NameError as error:
+    except Exception as error:  # an annotation is any expression, and may raise anything
         raise DefinitionError(
             f"the annotations of {what} cannot be read: {error}. Import the type at run time too "
             "(not only under TYPE_CHECKING): values are read back from the journal by it."
@@ -101,7 +101,35 @@ def tolerates_none(undo: Callable[..., Any]) -> bool:
     """Whether an undo's parameter is annotated so that it also takes None."""
     first = next(iter(inspect.signature(undo).parameters))
     annotation = hints_of(undo, f"the undo {undo.__name__!r}").get(first)
-    if annotation is type(None):
-        return True
+    return type(None) in _alternatives(annotation)
+
+
+def demand_finding(check: Callable[..., Any], function: Callable[..., Any], name: str) -> None:
+    """Refuse a check that only says yes or no, or for which there is nothing to find.
+
+    A check finds the result of its step, or None. So the step must say what it returns: else False, meant as a no, would be
+    taken for what it returned.
+
+    Raises:
+        DefinitionError: with the cure.
+    """
+    result = hints_of(function, repr(name)).get("return", inspect.Parameter.empty)
+    finds = f"the check {check.__name__!r} of step {name!r} finds what the step returned, or gives None if it did not happen"
+    if result is inspect.Parameter.empty:
+        raise DefinitionError(f"{finds}, and the step does not say what it returns. Annotate it: def {name}(...) -> str.")
+    if result is type(None):
+        raise DefinitionError(
+            f"{finds}, and the step returns None, so a check could never say yes. Let the step return something of what it "
+            "did, for instance its id, and let the check find that."
+        )
+    try:
+        found = hints_of(check, f"the check {check.__name__!r}").get("return")
+    except DefinitionError:  # nothing is read back by the annotations of a check: these are for people
+        return
+    if {bool} <= _alternatives(found) <= {bool, type(None)} and bool not in _alternatives(result):
+        raise DefinitionError(f"{finds}, and it is annotated to return a bool. Let it return the result itself, or None.")
+
+
+def _alternatives(annotation: Any) -> set[Any]:
     union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
-    return union and type(None) in typing.get_args(annotation)
+    return set(typing.get_args(annotation)) if union else {annotation}

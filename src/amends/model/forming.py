@@ -104,6 +104,7 @@ def whole(verb: str, name: str, value: int, least: int, branches: int, why: str 
 
 def takes_one(verb: str, target: Target[..., Any], what: str) -> None:
     """Check that a step or a saga can be called with one argument; raises `DefinitionError`."""
+    target.demand_usable()
     try:
         target.signature.bind((None,), {})
     except TypeError as error:
