@@ -31,8 +31,8 @@ OnRollback: TypeAlias = Literal["undo", "keep"]
 class Call(Ask[R_co]):
     """A step or a saga with its arguments: a value. Awaiting it in a saga makes it durable.
 
-    Outside a saga, awaiting it just runs the function, without retries and without undo, so steps and sagas are tested
-    like any other function.
+    Outside a saga, awaiting it just runs the function, without retries and without undo, so steps are tested like any
+    other function; one that asks for `current()` is told what that is by `amends.testing.as_current`.
     """
 
     target: Target[..., R_co]
