@@ -32,11 +32,14 @@ from amends.model.fanout import Partial, each
 from amends.model.gather import Gathered, scatter
 from amends.model.join import Failed, Joined, Ok
 from amends.model.retry import Retry
-from amends.model.saga import Saga, now, random, receive, saga, sleep, sleep_until, uuid
+from amends.model.saga import Saga, now, receive, saga, sleep, sleep_until
+from amends.model.saga import random as random
+from amends.model.saga import uuid as uuid
 from amends.model.split import Agreement, all_of, any_of, quorum, race, settle, vote, within
 
 __version__ = "0.1.0"
 
+# `random` and `uuid` are public too, by name: brought by `*`, they would hide the modules of the same name.
 __all__ = [
     "Agreement",
     "AmendsError",
@@ -67,7 +70,6 @@ __all__ = [
     "now",
     "quorum",
     "race",
-    "random",
     "receive",
     "saga",
     "scatter",
@@ -75,7 +77,6 @@ __all__ = [
     "sleep",
     "sleep_until",
     "step",
-    "uuid",
     "vote",
     "within",
 ]

@@ -37,6 +37,7 @@
 
 from __future__ import annotations
 
+import copyreg
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -44,7 +45,11 @@ if TYPE_CHECKING:
 
 
 class AmendsError(Exception):
-    """The root of every error that amends raises."""
+    """The root of every error that amends raises. They may be copied, and sent to another process with pickle."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made anew without `__init__`, whose arguments are other ones than the texts in `args`."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class DefinitionError(AmendsError):
@@ -185,6 +190,10 @@ class JoinFailed(ExceptionGroup[Exception], AmendsError):
 
     def __init__(self, why: str, errors: Sequence[Exception], partial: Any) -> None:
         super().__init__(why, errors)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A group is made of its exceptions."""
+        return type(self), (self.message, self.exceptions, self.partial), self.__dict__
 
     def derive(self, errors: Sequence[Exception]) -> Self:  # type: ignore[override]
         """A part of the group, as `split` and `except*` make it."""

@@ -102,7 +102,7 @@ async def odd() -> None:
 
 
 @step(no_undo="no value")
-def generates() -> Iterator[int]:
+def generates() -> Iterator[int] | None:
     return iter([1])
 
 

@@ -65,5 +65,5 @@ def test_a_step_is_called_once_for_each_chunk() -> None:
 
 
 def test_an_async_function_that_is_no_step_is_refused_at_the_call() -> None:
-    with pytest.raises(DefinitionError, match="pure function"):
+    with pytest.raises(DefinitionError, match=r"an `async def`\. Make it a `def`"):
         each(book, NAMES, limit=1).reduce(not_durable, "")  # type: ignore[arg-type]

@@ -303,9 +303,9 @@ REFUSED: list[tuple[Any, Any, str, tuple[Any, ...]]] = [
     (Open, Open(weight=math.nan), "NaN", ("weight",)),
     (Hidden, Hidden(secret=pydantic.SecretStr("x")), "SecretStr", ("secret",)),
     (Fussy, spoilt(), "fussy", ()),
-    (Callable[[], int], print, "builtin_function", ()),
+    (list[Callable[[], int]], [print], "builtin_function", (0,)),
     (list[Iterator[int]], [generator()], "generator", (0,)),
-    (complex, 1j, "complex", ()),
+    (complex | None, 1j, "complex", ()),
     (Any, deep(5000), "deep", (0,) * (MAX_DEPTH + 1)),
 ]
 
@@ -322,6 +322,9 @@ UNUSABLE: list[tuple[Any, str]] = [
     (str | Path, "tagged"),
     (Mixed, "all str, or all int"),
     (dict[tuple[int, int], int], "pairs"),
+    (complex, "complex is no type that JSON can hold"),
+    (Callable[[], int], "Callable is no type"),
+    (tuple[int, Iterator[int]], "Iterator is no type"),
 ]
 
 
@@ -342,7 +345,7 @@ UNFIT: list[tuple[Any, bytes, tuple[Any, ...]]] = [
     (dict[int, int], b'{"a":1}', ()),
     (Fussy, b'{"number":-1}', ()),
     (Model, b'{"name":5}', ()),
-    (complex, b"1", ()),
+    (complex | None, b"1", ()),
     (Any, b"[" * 100_000 + b"]" * 100_000, ()),
 ]
 

@@ -497,7 +497,7 @@ MISTAKES: list[tuple[str, Callable[[], Any]]] = [
     ("finite", lambda: within(math.nan, call)),
     ("finite", lambda: within(math.inf, call)),
     ("negative", lambda: within(-1, call)),
-    ("within.0", lambda: within(0, call)),
+    ("within.* is 0", lambda: within(0, call)),
     ("seconds", lambda: within(timedelta(0), call)),
     ("not 'hold'. Give the call itself, without `await`", lambda: all_of(call, "hold")),  # type: ignore[call-overload]
     ("Call it: book", lambda: all_of(call, shop.book)),

@@ -232,8 +232,8 @@ RETRIES = [
         "pauses do not grow",
         "Retries: pauses grow from one attempt to the next",
         "model/retry.py",
-        "self.first * self.factor ** (spent - 1)",
-        "self.first",
+        "first * self.factor ** (spent - 1)",
+        "first",
         ("tests/model/test_definition.py",),
     ),
     Mutant(

@@ -8,7 +8,7 @@ import msgspec
 
 from amends.engine.papers import ACTS
 from amends.errors import DefinitionError, NotStorable, UnknownRun
-from amends.model import records
+from amends.model import door, records
 from amends.model.records import Fact, Raw
 from amends.model.turn import encode_fact
 from amends.stores.port import Act, Letter, LetterQuery
@@ -38,6 +38,9 @@ class DeadLetters:
         offset: int = 0,
     ) -> list[Letter]:
         """The letters, oldest first: those that wait (`open=True`), those acted upon (False), or both (None)."""
+        door.one_of(open, "list(open=...)", True, False, None)
+        door.count(limit, "list(limit=...)", 0)
+        door.count(offset, "list(offset=...)", 0)
         return await self._crew.store.letters(LetterQuery(open=open, run_id=run_id, limit=limit, offset=offset))
 
     async def show(self, letter_id: str) -> Letter:
@@ -50,18 +53,18 @@ class DeadLetters:
 
     async def retry(self, letter_id: str, *, by: str | None = None, note: str = "") -> None:
         """Put it back to work: the undo or the check is tried again, a parked run is taken up again."""
-        at, by = self._crew.now(), by or _me()
+        at, by = self._crew.now(), who(by)
         await self._act(letter_id, "retry", "retried", by, note, lambda no: records.Retried(at, no, by))
 
     async def resolve(self, letter_id: str, *, note: str, by: str | None = None) -> None:
         """Say that a person has done by hand what the letter asks for."""
-        at, by = self._crew.now(), by or _me()
+        at, by = self._crew.now(), who(by)
         _need(note, "resolve", "what was done")
         await self._act(letter_id, "resolve", "resolved", by, note, lambda no: records.Resolved(at, no, by, note))
 
     async def abandon(self, letter_id: str, *, note: str, by: str | None = None) -> None:
         """Leave the effect in the world; the run will end `abandoned` and list it."""
-        at, by = self._crew.now(), by or _me()
+        at, by = self._crew.now(), who(by)
         _need(note, "abandon", "why")
         await self._act(letter_id, "abandon", "abandoned", by, note, lambda no: records.Abandoned(at, no, by, note))
 
@@ -69,7 +72,8 @@ class DeadLetters:
         self, letter_id: str, *, happened: bool, result: bytes | None = None, note: str = "", by: str | None = None
     ) -> None:
         """Say whether a step in doubt took effect; `result` is what it returned, as JSON. What happened is then undone."""
-        at, by = self._crew.now(), by or _me()
+        at, by = self._crew.now(), who(by)
+        door.one_of(happened, "answer(happened=...)", True, False)
         if result is not None:
             try:
                 msgspec.json.decode(result)
@@ -81,6 +85,7 @@ class DeadLetters:
         )
 
     async def _act(self, letter_id: str, act: str, acted: str, by: str, note: str, fact: Callable[[int], Fact]) -> None:
+        door.note(note, f"{act}(note=...)")
         letter = await self.show(letter_id)
         possible = ACTS[letter.kind]
         if act not in possible:
@@ -100,8 +105,14 @@ def _parse(letter_id: str) -> tuple[str, int]:
 
 
 def _need(note: str, act: str, what: str) -> None:
-    if not note.strip():
-        raise DefinitionError(f"{act} wants a note that says {what}, for the next person who reads the story.")
+    door.text(note, f"{act}(note=...)", f"{what}, for the next person who reads the story")
+
+
+def who(by: str | None) -> str:
+    """Who acts: the one who is named, or else the user of the operating system."""
+    if by is not None:
+        door.note(by, "by")
+    return by or _me()
 
 
 def _me() -> str:

@@ -7,29 +7,31 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import msgspec
 
 from amends.engine import noloop
 from amends.engine.crew import Crew, Limits
-from amends.engine.deadletters import DeadLetters, _me
+from amends.engine.deadletters import DeadLetters, who
 from amends.engine.handle import Handle
 from amends.engine.papers import entry, outcome_of
 from amends.engine.recovery import Recovery
 from amends.engine.runner import Runner
 from amends.errors import DefinitionError, EngineClosed, IdempotencyConflict, NotStorable, StoreError, UnknownRun
-from amends.model import keys, records
+from amends.model import door, keys, records
 from amends.model.call import Call
 from amends.model.child import APART
 from amends.model.codec import shape_of
-from amends.model.records import Raw, Record
+from amends.model.records import CLOSED, OPEN, Raw, Record
 from amends.model.saga import Detached, Saga, message_name
 from amends.model.turn import decode_turn, encode_fact
 from amends.stores.port import Durability, Run, RunQuery, Store, seal, store_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
+    from datetime import timedelta
 
     from amends.model.records import State
 
@@ -54,14 +56,15 @@ class Engine:
         max_steps: how many calls of `async def` steps are in flight at once; others wait for their turn.
         max_pending: how many starts and messages may wait at once to be written; more are refused with `Overloaded`.
         threads: how many `def` steps run at once; others wait for their turn.
-        lease: seconds without a sign of life after which another worker may take over a worker's runs.
-        poll: seconds between looks for work that other processes left.
+        lease: seconds (or a timedelta) without a sign of life after which another worker may take over a worker's runs.
+        poll: seconds (or a timedelta) between looks for work that other processes left.
         durability: "full" (every acknowledged turn survives a power cut) or "relaxed" (a power cut may lose the last ones).
         wall: where the time of day comes from, in seconds since the epoch.
         luck: where random bytes come from; of each run's seed and of the worker's name.
 
     Raises:
-        DefinitionError: two sagas have one name, or a number is out of range.
+        DefinitionError: two sagas have one name, or an option cannot be meant; on opening, when the annotations of a saga
+            cannot be read.
         StoreUnusable: on opening, with the cure.
     """
 
@@ -76,8 +79,8 @@ class Engine:
         max_steps: int = 256,
         max_pending: int = 10_000,
         threads: int = 32,
-        lease: float = 15.0,
-        poll: float = 0.2,
+        lease: float | timedelta = 15.0,
+        poll: float | timedelta = 0.2,
         durability: Durability = "full",
         wall: Callable[[], float] = time.time,
         luck: Callable[[int], bytes] = secrets.token_bytes,
@@ -85,14 +88,16 @@ class Engine:
         self._sagas = _by_name(sagas)
         self._limits = Limits(max_runs, max_steps, max_pending, threads)
         for name, value in self._limits._asdict().items():
-            if value < 1:
-                raise DefinitionError(f"Engine({name}={value!r}): must be at least 1.")
-        if not (0 < lease < float("inf") and 0 < poll < float("inf")):
-            raise DefinitionError(f"Engine(lease={lease!r}, poll={poll!r}): seconds, more than 0.")
+            door.count(value, f"Engine({name}=...)", 1)
+        door.one_of(drive, "Engine(drive=...)", True, False)
+        if namespace is not None:
+            door.text(namespace, "Engine(namespace=...)", "what goes into every key")
+        door.function(wall, "Engine(wall=...)", "Give a function like time.time.")
+        door.function(luck, "Engine(luck=...)", "Give a function like secrets.token_bytes.")
+        self._lease = door.limit(lease, "Engine(lease=...)", "without a sign of life")
+        self._poll = door.limit(poll, "Engine(poll=...)", "between two looks")
         self._store: Store = store_at(store, durability=durability)
-        self._namespace = namespace
-        self._drive = drive
-        self._lease, self._poll, self._wall, self._luck = lease, poll, wall, luck
+        self._namespace, self._drive, self._wall, self._luck = namespace, drive, wall, luck
         self._open: Crew | None = None
         self._watching: asyncio.Task[None] | None = None
         self._used = False
@@ -100,6 +105,8 @@ class Engine:
     async def __aenter__(self) -> Self:
         if self._used:
             raise EngineClosed("an Engine is opened once; make a new one for the next `async with`.")
+        for saga in self._sagas.values():
+            saga.demand_usable()
         self._used = True
         worker = f"{socket.gethostname()}:{os.getpid()}:{self._luck(4).hex()}"
         drives = self._drive and bool(self._sagas)
@@ -168,6 +175,7 @@ class Engine:
 
     def get(self, run_id: str) -> Handle[Any]:
         """A handle for a run that was started before, here or elsewhere."""
+        door.text(run_id, "get(run_id)", "the id of a run")
         return Handle(self._crew, run_id)
 
     async def list(
@@ -180,8 +188,17 @@ class Engine:
         parent: str | None = None,
         roots: bool = False,
     ) -> list[Run]:
-        """The rows of runs, newest first: all of them, those nested in `parent`, or (`roots`) those nested in none."""
-        return await self._crew.store.runs(RunQuery(tuple(states), tuple(sagas), None, limit, offset, parent, roots))
+        """The rows of runs, newest first: all of them, those nested in `parent`, or (`roots`) those nested in none.
+
+        Raises:
+            DefinitionError: there is no such state, or an option cannot be meant.
+        """
+        for state in (wanted := door.several(states, "list(states=...)")):
+            door.one_of(state, "a state of list(states=...)", *OPEN, *CLOSED)
+        names = door.several(sagas, "list(sagas=...)")
+        door.count(limit, "list(limit=...)", 0)
+        door.count(offset, "list(offset=...)", 0)
+        return await self._crew.store.runs(RunQuery(wanted, names, None, limit, offset, parent, roots))
 
     async def history(self, run_id: str) -> History:
         """A run's journal: the records of each turn. Raises `UnknownRun`, or `JournalDamaged` when a checksum fails."""
@@ -206,7 +223,7 @@ class Engine:
             msgspec.json.decode(body)
         except msgspec.DecodeError as error:
             raise NotStorable(f"the message is not JSON: {error}", cure="Quote strings: '\"yes\"'.") from error
-        await self._post(run_id, records.Told(self._crew.now(), name, Raw(body), by or _me()))
+        await self._post(run_id, records.Told(self._crew.now(), name, Raw(body), who(by)))
 
     async def cancel(self, run_id: str, *, reason: str = "", by: str | None = None) -> None:
         """Ask a run to stop and roll back; durable on return. A run that rolls back already goes on with that.
@@ -218,7 +235,8 @@ class Engine:
             UnknownRun: there is no such run.
             RunClosed: it has ended.
         """
-        await self._post(run_id, records.Cancelled(self._crew.now(), by or _me(), reason))
+        door.note(reason, "cancel(reason=...)")
+        await self._post(run_id, records.Cancelled(self._crew.now(), who(by), reason))
 
     async def _post(self, run_id: str, fact: records.Fact) -> None:
         crew = self._crew
@@ -291,8 +309,11 @@ class Engine:
     def _crew(self) -> Crew:
         if self._open is None:
             raise EngineClosed("the engine is not open. Use it inside `async with Engine(...) as engine:`.")
-        if asyncio.get_running_loop() is not self._open.loop:
-            raise EngineClosed("the engine was opened in another event loop. Make one Engine for each loop.")
+        if asyncio._get_running_loop() is not self._open.loop:
+            raise EngineClosed(
+                "the engine was opened in another event loop, or this thread has none. Make one Engine for each loop; "
+                "from a thread, hand the coroutine over: asyncio.run_coroutine_threadsafe(engine.start(...), loop)."
+            )
         return self._open
 
 
@@ -300,6 +321,8 @@ def _by_name(sagas: Iterable[Saga[..., Any]]) -> dict[str, Saga[..., Any]]:
     found: dict[str, Saga[..., Any]] = {}
     if isinstance(sagas, Saga):
         raise DefinitionError(f"Engine(sagas=...) takes a list: sagas=[{sagas.name}].")
+    if not isinstance(sagas, Iterable):
+        raise DefinitionError(f"Engine(sagas=...) takes a list of sagas, not {sagas!r}.")
     for saga in sagas:
         if not isinstance(saga, Saga):
             raise DefinitionError(f"Engine(sagas=[...]) takes sagas, not {saga!r}. Decorate it with @saga.")

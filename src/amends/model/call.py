@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, TypeAlias, TypeVar, overload
 
 from amends.errors import DefinitionError
-from amends.model import answers, retry
-from amends.model.definition import register, remember, tolerates_none
+from amends.model import answers, door, retry
+from amends.model.definition import demand_finding, register, remember, tolerates_none
 from amends.model.driving import Ask, driving
 from amends.model.signature import Signature
 
@@ -32,8 +31,8 @@ OnRollback: TypeAlias = Literal["undo", "keep"]
 class Call(Ask[R_co]):
     """A step or a saga with its arguments: a value. Awaiting it in a saga makes it durable.
 
-    Outside a saga, awaiting it just runs the function, without retries and without undo, so steps and sagas are tested
-    like any other function.
+    Outside a saga, awaiting it just runs the function, without retries and without undo, so steps are tested like any
+    other function; one that asks for `current()` is told what that is by `amends.testing.as_current`.
     """
 
     target: Target[..., R_co]
@@ -82,6 +81,14 @@ class Options:
     on_rollback: OnRollback = "undo"
     no_undo: str | None = None
 
+    def __post_init__(self) -> None:
+        door.errors(self.doubt, "@step(doubt=...)")
+        door.errors(self.fails, "@step(fails=...)")
+        door.one_of(self.idempotent, "@step(idempotent=...)", True, False, "natural")
+        door.one_of(self.on_rollback, "@step(on_rollback=...)", "undo", "keep")
+        if self.no_undo is not None:
+            door.text(self.no_undo, "@step(no_undo=...)", "the reason, for whoever reads it in a rollback's story")
+
     def leaves_doubt(self, error: BaseException) -> bool:
         """Whether nobody can know after this error if the step took effect."""
         if isinstance(error, self.doubt):
@@ -118,6 +125,23 @@ class Target(Generic[P, R_co]):
             body.made(call)
         return call
 
+    def demand_usable(self) -> None:
+        """Find out what the annotations of all its functions mean, before anything happens that relies on it.
+
+        They may name what is defined further down in the module, so it is too early for this in the decorators.
+
+        Raises:
+            DefinitionError: one cannot be read, is a type whose values can never be kept, or is none for a check.
+        """
+        _ = self.signature, self.tolerant, self._finds
+
+    @cached_property
+    def _finds(self) -> bool:
+        """Whether it has a check, which can find something."""
+        if self.checking is not None:
+            demand_finding(self.checking.function, self.function, self.name)
+        return self.checking is not None
+
     @cached_property
     def tolerant(self) -> bool:
         """Whether the undo also accepts None, that is, can cancel by key what may never have happened."""
@@ -152,7 +176,8 @@ class Target(Generic[P, R_co]):
             timeout: seconds for one attempt.
 
         Raises:
-            DefinitionError: it takes not exactly one argument, or the step has an undo or a reason to have none.
+            DefinitionError: it is no plain function or takes not exactly one argument, an option is out of range, or the
+                step has an undo or a reason to have none.
         """
 
         def declare(undo: Callable[[R_co], Any]) -> Callable[[R_co], Any]:
@@ -162,8 +187,10 @@ class Target(Generic[P, R_co]):
                 raise DefinitionError(
                     f"{self.kind} {self.name!r} says no_undo={self.options.no_undo!r}; drop that, or the undo."
                 )
+            door.companion(undo, f"the undo of {self.kind} {self.name!r}")
             _one_argument(undo, self.name)
-            self.undoing = Companion(undo, retry, _limit(timeout, f"{self.name}.undo(timeout=...)"))
+            limit = _limit(timeout, f"{self.name}.undo(timeout=...)")
+            self.undoing = Companion(undo, _policy(retry, f"{self.name}.undo(retry=...)"), limit)
             return undo
 
         return declare if function is None else declare(function)
@@ -178,16 +205,18 @@ class Step(Target[P, R_co]):
         """Declare the function that asks the world whether this step took effect.
 
         It gets the step's arguments, and returns what the step would have returned, or None if it did not happen. It is
-        asked when the answer to the step was lost and no attempts are left.
+        asked when the answer to the step was lost and no attempts are left. So the step must be annotated with what it
+        returns, which must not be None; False is no way to say that it did not happen.
 
         Raises:
-            DefinitionError: the step has a check already.
+            DefinitionError: it is no plain function or takes other arguments, or the step has a check already.
         """
         if self.checking is not None:
             raise DefinitionError(f"step {self.name!r} has a check already: {self.checking.name!r}.")
+        door.companion(function, f"the check of step {self.name!r}")
         if list(inspect.signature(function).parameters) != list(inspect.signature(self.function).parameters):
             raise DefinitionError(
-                f"the check {_name_of(function)!r} must take the arguments of step {self.name!r}: "
+                f"the check {function.__name__!r} must take the arguments of step {self.name!r}: "
                 f"{inspect.signature(self.function)}."
             )
         self.checking = Companion(function, retry.ASKING, self.options.timeout)
@@ -197,7 +226,7 @@ class Step(Target[P, R_co]):
         """The same step with other options, for one call site: `charge.using(timeout=60)(card, cents)`."""
         options = self.options
         if retry is not None:
-            options = replace(options, retry=retry)
+            options = replace(options, retry=_policy(retry, f"{self.name}.using(retry=...)"))
         if timeout is not None:
             options = replace(options, timeout=_limit(timeout, f"{self.name}.using(timeout=...)"))
         twin: Step[P, R_co] = Step(self.function, self.name, options)
@@ -260,7 +289,7 @@ def step(
             an option is out of range.
     """
     options = Options(
-        retry=retry,
+        retry=_policy(retry, "@step(retry=...)"),
         timeout=_limit(timeout, "@step(timeout=...)"),
         idempotent=idempotent,
         doubt=doubt,
@@ -268,12 +297,6 @@ def step(
         on_rollback=on_rollback,
         no_undo=no_undo,
     )
-    if idempotent not in (True, False, "natural"):
-        raise DefinitionError(f"@step(idempotent={idempotent!r}): True, False or 'natural'.")
-    if on_rollback not in ("undo", "keep"):
-        raise DefinitionError(f"@step(on_rollback={on_rollback!r}): 'undo' or 'keep'.")
-    if no_undo is not None and not no_undo.strip():
-        raise DefinitionError("@step(no_undo=...) wants the reason, for the person who reads it in a rollback's story.")
     maker = StepMaker(name, options)
     return maker if function is None else maker(function)
 
@@ -298,12 +321,13 @@ class StepMaker:
 
 
 def _limit(timeout: float | timedelta | None, what: str) -> float | None:
-    if timeout is None:
-        return None
-    limit = retry.seconds(timeout, what)
-    if limit == 0:
-        raise DefinitionError(f"{what} is 0; give the seconds that one attempt may take.")
-    return limit
+    return None if timeout is None else door.limit(timeout, what, "that one attempt may take")
+
+
+def _policy(value: Retry, what: str) -> Retry:
+    if not isinstance(value, retry.Retry):
+        raise DefinitionError(f"{what} is {value!r}; give a Retry, for instance Retry(attempts=3), or leave it out.")
+    return value
 
 
 def _one_argument(function: Callable[..., Any], step_name: str) -> None:
@@ -315,10 +339,6 @@ def _one_argument(function: Callable[..., Any], step_name: str) -> None:
     ]
     if len(wanted) != 1:
         raise DefinitionError(
-            f"the undo {_name_of(function)!r} must take one argument, what step {step_name!r} returned "
+            f"the undo {function.__name__!r} must take one argument, what step {step_name!r} returned "
             f"(its arguments are in current().forward.args); it takes {inspect.signature(function)}."
         )
-
-
-def _name_of(function: Callable[..., Any]) -> str:
-    return function.__name__ if isinstance(function, FunctionType) else repr(function)

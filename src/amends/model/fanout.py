@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 from amends.errors import DefinitionError, StepFailed, TooManyFailures
-from amends.model import chunk
+from amends.model import chunk, door
 from amends.model.call import Target
 from amends.model.chunk import read
 from amends.model.codec import shape_of
@@ -227,13 +227,10 @@ class Each(Join[Partial[R_co]]):
             what can be awaited in a saga for the last value; it raises what awaiting the fan-out raises.
 
         Raises:
-            DefinitionError: `fn` is an `async def` that is no step.
+            DefinitionError: `fn` is an `async def` that is no step, or no function.
         """
-        if inspect.iscoroutinefunction(fn):
-            raise DefinitionError(
-                f"reduce() takes a pure function (a `def`), or a step that is called once for each chunk, not {fn!r}. "
-                "Make it a `def` of the value so far and the next value, or put @step on it and take a list of values."
-            )
+        cure = "Make it a `def` of the value so far and the next value, or put @step on it and take a list of values."
+        door.pure(fn, "reduce(fn, ...)", cure)
         return noted(Folded(self, fn, initial), self)
 
 
@@ -296,6 +293,8 @@ def each(
         DefinitionError: `fn` is not a step or a saga, or a number is out of its range.
     """
     called = _checked(fn, items, limit, tolerate, losers)
+    if item_key is not None:
+        door.function(item_key, "each(item_key=...)", "Give a function of an item that gives a str.")
     return noted(_each(Fan(called, Source(called, items, item_key), limit, tolerate, losers)))
 
 

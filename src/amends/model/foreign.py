@@ -13,6 +13,11 @@ def is_model(kind: Any) -> bool:
     return hasattr(kind, "__pydantic_validator__") and hasattr(kind, "model_dump")
 
 
+def is_known(kind: Any) -> bool:
+    """Whether there are values of a type that can be read back."""
+    return kind is object or is_model(kind) or (isinstance(kind, type) and issubclass(kind, PurePath))
+
+
 def encode(value: Any) -> Any:
     """What a foreign value is written as; raises `TypeError` for what has no such form."""
     if isinstance(value, PurePath):

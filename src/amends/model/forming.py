@@ -80,7 +80,7 @@ def policy(verb: str, branches: tuple[Ask[Any], ...], losers: Losers | None) -> 
                     f"{verb}(): step {step.name!r} has no undo, and {EARLY}. Declare @{step.name}.undo, or say "
                     f"@step(no_undo='it only reads') if it has no effect, or give {verb}(..., losers='keep' or 'cancel')."
                 )
-    return losers or "undo"
+    return "undo" if losers is None else losers
 
 
 def _steps(branches: tuple[Ask[Any], ...]) -> Iterator[Step[..., Any]]:
@@ -104,6 +104,7 @@ def whole(verb: str, name: str, value: int, least: int, branches: int, why: str 
 
 def takes_one(verb: str, target: Target[..., Any], what: str) -> None:
     """Check that a step or a saga can be called with one argument; raises `DefinitionError`."""
+    target.demand_usable()
     try:
         target.signature.bind((None,), {})
     except TypeError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from amends.errors import DefinitionError, QuorumImpossible, TooFewInTime
-from amends.model import retry
+from amends.model import door
 from amends.model.call import Target
 from amends.model.driving import noted
 from amends.model.forming import as_it_is, form, policy, takes_one, whole
@@ -52,7 +52,11 @@ class Scatter(Join[Gathered[R_co]]):
 
         Returns:
             what gives, when awaited, what `fn` returns; it raises what awaiting the request raises, and what `fn` raises.
+
+        Raises:
+            DefinitionError: `fn` is no function, or an `async def`.
         """
+        door.pure(fn, "merge(fn)", "Give a `def` of what was gathered, or await the request and call a step with it.")
 
         def answer(count: Any, verdict: Verdict) -> End:
             end = self.answer(count, verdict)
@@ -97,9 +101,7 @@ def scatter(
     """
     named = _named(agents)
     names = tuple(named)
-    seconds = None if within is None else retry.seconds(within, "scatter(within=...)")
-    if seconds == 0:
-        raise DefinitionError("scatter(within=0): give the seconds that the agents may take.")
+    seconds = None if within is None else door.limit(within, "scatter(within=...)", "that the agents may take")
     whole("scatter", "at_least", at_least, 0, len(names))
     if limit is not None:
         whole("scatter", "limit", limit, 1, len(names))

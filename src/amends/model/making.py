@@ -37,9 +37,10 @@ class Maker:
 
         Raises:
             NotStorable, TypeError: the arguments do not fit.
-            DefinitionError: it is a saga that nobody drives, or runs are nested too deep.
+            DefinitionError: it is not usable as written, is a saga that nobody drives, or runs are nested too deep.
         """
         given = None
+        ask.target.demand_usable()
         if isinstance(ask, Call):
             args, given = ask.target.signature.store(ask.args, ask.kwargs)
             key = keys.step_key(self.namespace, self.saga, self.run_id, pos, ask.target.name, args)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
 
-from amends.errors import DefinitionError
-from amends.model import keys
+from amends.model import door, keys
 
 Errors: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 
@@ -24,35 +22,34 @@ class Retry:
 
     Args:
         attempts: how many calls in all, 1 to 1000. Calls that a crash of the worker interrupted are not counted.
-        first: the pause before the second call, in seconds.
+        first: the pause before the second call, in seconds (or a timedelta).
         factor: each pause is this many times longer than the one before, at least 1.
-        most: no pause is longer than this many seconds.
+        most: no pause is longer than this many seconds (or a timedelta).
         jitter: the part of a pause that is left to chance, 0 to 1. The chance comes from the step's key, so that a
             replay waits as long.
-        on: exception types that are worth asking again after.
+        on: an exception type, or a tuple of them, that is worth asking again after.
         never: exception types that are final even if `on` names a parent of theirs.
 
     Raises:
-        DefinitionError: a number is out of its range.
+        DefinitionError: a number is out of its range, or `on` or `never` is no exception type.
     """
 
     attempts: int = 3
-    first: float = 1.0
+    first: float | timedelta = 1.0
     factor: float = 2.0
-    most: float = 60.0
+    most: float | timedelta = 60.0
     jitter: float = 0.25
     on: Errors = ()
     never: Errors = ()
 
     def __post_init__(self) -> None:
-        if not 1 <= self.attempts <= MOST_ATTEMPTS:
-            raise DefinitionError(f"Retry(attempts={self.attempts!r}): attempts counts all calls, 1 to {MOST_ATTEMPTS}.")
-        for name, least, most in (("first", 0, math.inf), ("factor", 1, math.inf), ("most", 0, math.inf)):
-            value = getattr(self, name)
-            if not (least <= value <= most and math.isfinite(value)):
-                raise DefinitionError(f"Retry({name}={value!r}): must be a finite number of at least {least}.")
-        if not 0 <= self.jitter <= 1:
-            raise DefinitionError(f"Retry(jitter={self.jitter!r}): jitter is a part of the pause, 0 to 1.")
+        door.count(self.attempts, "Retry(attempts=...)", 1, MOST_ATTEMPTS)
+        door.seconds(self.first, "Retry(first=...)")
+        door.ratio(self.factor, "Retry(factor=...)", 1)
+        door.seconds(self.most, "Retry(most=...)")
+        door.ratio(self.jitter, "Retry(jitter=...)", 0, 1)
+        door.errors(self.on, "Retry(on=...)")
+        door.errors(self.never, "Retry(never=...)")
 
     def again(self, error: BaseException, *, lost: bool) -> bool:
         """Whether this error is worth another attempt, if any are left."""
@@ -60,10 +57,11 @@ class Retry:
 
     def pause(self, spent: int, key: str) -> float:
         """Seconds to wait after `spent` attempts; the jitter is drawn from the key and the count."""
+        first, most = door.seconds(self.first, "first"), door.seconds(self.most, "most")
         try:
-            full = min(self.most, self.first * self.factor ** (spent - 1))
+            full = min(most, first * self.factor ** (spent - 1))
         except OverflowError:
-            full = self.most
+            full = most
         return full * (1 - self.jitter * keys.luck_float(key.encode(), spent))
 
 
@@ -75,20 +73,3 @@ PATIENT = Retry(attempts=10, first=9.0, factor=3.0, most=86_400.0, jitter=0.1, o
 
 ASKING = Retry(attempts=5, on=Exception)
 """What a check gets: it only asks, so any error is worth asking again."""
-
-
-def seconds(value: float | timedelta, what: str) -> float:
-    """A duration as seconds.
-
-    Raises:
-        DefinitionError: it is negative, NaN or infinite, or not a number at all.
-    """
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        amount = float(value)
-    elif isinstance(value, timedelta):
-        amount = value.total_seconds()
-    else:
-        raise DefinitionError(f"{what} is {value!r}; give seconds as a number, or a timedelta.")
-    if not math.isfinite(amount) or amount < 0:
-        raise DefinitionError(f"{what} is {value!r}; give a finite number of seconds that is not negative.")
-    return amount

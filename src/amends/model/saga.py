@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import inspect
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from amends.errors import DefinitionError, ForeignAwait
 from amends.model.body import Receive, Sleep, current_body
 from amends.model.call import Call, Options, Target
+from amends.model.codec import shape_of
 from amends.model.definition import register, remember
+from amends.model.door import limit, one_of, seconds
 from amends.model.driving import noted
-from amends.model.retry import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from datetime import datetime, timedelta
+    from datetime import timedelta
     from uuid import UUID
 
     from amends.model.driving import Ask
@@ -45,7 +47,11 @@ class Saga(Target[P, R_co]):
 
         Args:
             detached: True; a saga that is called within another is otherwise one unit of it.
+
+        Raises:
+            DefinitionError: it is not True.
         """
+        one_of(detached, f"{self.name}.using(detached=...)", True)
         return Detached(self)
 
     def call_json(self, raw: bytes) -> Call[R_co]:
@@ -124,7 +130,7 @@ def saga(
     Raises:
         DefinitionError: the function cannot be found again by name after a restart, is not `async`, or the name is taken.
     """
-    maker = SagaMaker(name, None if deadline is None else seconds(deadline, "@saga(deadline=...)"))
+    maker = SagaMaker(name, None if deadline is None else limit(deadline, "@saga(deadline=...)", "that a run may take"))
     return maker if function is None else maker(function)
 
 
@@ -147,8 +153,12 @@ def sleep_until(instant: datetime) -> Ask[None]:
         instant: with a time zone.
 
     Raises:
-        DefinitionError: the instant has no time zone, so nobody can say when it is.
+        DefinitionError: it is no datetime, or has no time zone, so that nobody can say when it is.
     """
+    if not isinstance(instant, datetime):
+        raise DefinitionError(
+            f"sleep_until({instant!r}): give a datetime with a zone; for a number of seconds there is sleep()."
+        )
     if instant.tzinfo is None:
         raise DefinitionError(f"sleep_until({instant!r}): give the time a zone, for instance datetime.now(UTC).")
     return noted(Sleep(None, instant.timestamp()))
@@ -166,7 +176,9 @@ def receive(type: type[T], /, *, timeout: float | timedelta | None = None) -> As
 
     Raises:
         TimeoutError: in the body, when the time is over.
+        DefinitionError: the type is none that messages can be of, or the time is negative, NaN or infinite.
     """
+    shape_of(type)
     limit = None if timeout is None else seconds(timeout, "receive(timeout=...)")
     return noted(Receive(type, message_name(type), limit))
 

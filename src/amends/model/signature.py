@@ -30,10 +30,10 @@ class Signature:
             if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
                 raise DefinitionError(f"{name!r} takes *{parameter.name}: name each argument, so that the journal can too.")
         self.shapes: dict[str, Shape] = {
-            each: shape_of(hints.get(each, inspect.Parameter.empty)) for each in sorted(parameters)
+            each: _shape(hints, each, f"the parameter {each!r} of {name!r}") for each in sorted(parameters)
         }
         self._labelled = {name: (b'"%b":' % name.encode(), shape) for name, shape in self.shapes.items()}
-        self.result: Shape = shape_of(hints.get("return", inspect.Parameter.empty))
+        self.result: Shape = _shape(hints, "return", f"what {name!r} returns")
         self._plain = tuple(parameters) if all(p.kind in _POSITIONAL for p in parameters.values()) else None
 
     def giving(self, result: Any) -> Signature:
@@ -118,3 +118,10 @@ class Signature:
         if len(parts) > len(names):
             raise NotStorable(f"{self._name!r} takes {len(names)} arguments, not {len(parts)}")
         return self.decode(msgspec.json.encode(dict(zip(names, parts, strict=False))))
+
+
+def _shape(hints: dict[str, Any], part: str, what: str) -> Shape:
+    try:
+        return shape_of(hints.get(part, inspect.Parameter.empty))
+    except DefinitionError as error:
+        raise DefinitionError(f"{what} is of no use as it is annotated: {error}") from None

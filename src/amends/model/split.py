@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 from amends.errors import (
     AllFailed,
     BranchesFailed,
-    DefinitionError,
     JoinFailed,
     NoAgreement,
     QuorumImpossible,
     TooFewInTime,
 )
-from amends.model import retry
+from amends.model import door
 from amends.model.driving import Ask
 from amends.model.forming import form, policy, whole
 from amends.model.join import Agreeing, Completing, Count, End, Failed, Join, Joined, Losers, Ok, Verdict
@@ -209,9 +208,7 @@ def within(
         DefinitionError: the time is not positive, `at_least` is out of range, a branch cannot be awaited in a saga, or a
             step has no undo and `losers` is not given.
     """
-    limit = retry.seconds(seconds, "within(seconds, ...)")
-    if limit == 0:
-        raise DefinitionError("within(0, ...): give the seconds that the branches may take.")
+    limit = door.limit(seconds, "within(seconds, ...)", "that the branches may take")
     whole("within", "at_least", at_least, 0, len(branches))
 
     def answer(count: Count, verdict: Verdict) -> End:
@@ -246,6 +243,8 @@ def vote(
         DefinitionError: `agree` is not more than half, a branch cannot be awaited in a saga, or a step has no undo and
             `losers` is not given.
     """
+    if key is not None:
+        door.function(key, "vote(key=...)", "Give a pure function of a value, for instance str.lower.")
     half = ": more than half, so that no two answers can win"
     whole("vote", "agree", agree, len(branches) // 2 + 1, len(branches), half)
     kind: Callable[[Any], Any] = key or _itself

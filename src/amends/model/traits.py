@@ -8,9 +8,10 @@ import msgspec
 from msgspec import inspect as types
 
 from amends.errors import DefinitionError
+from amends.model import foreign
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _SORTABLE = (
     types.IntType,
@@ -69,6 +70,11 @@ def traits_of(annotation: Any) -> Traits:
         info = types.type_info(annotation)
     except TypeError as error:
         raise DefinitionError(f"values of {annotation!r} cannot be read back: {error}. {_cure(str(error))}") from error
+    if hopeless := _hopeless(info, set()):
+        raise DefinitionError(
+            f"values of {annotation!r} can never be read back: {hopeless} is no type that JSON can hold. Keep what "
+            "it is made of: str, int, list, dict, or a dataclass of them."
+        )
     within = list(_within(info, set()))
     for each in within:
         if isinstance(each, types.DictType) and not isinstance(each.key_type, _TEXT):
@@ -94,6 +100,24 @@ def _atoms(info: types.Type) -> frozenset[type]:
         return frozenset().union(*map(_atoms, info.types))
     kind = type(info)
     return _ATOMS[kind] if kind in _ATOMS and info == kind() else frozenset()  # one with limits of its own is checked
+
+
+def _hopeless(info: types.Type, seen: set[int]) -> str:
+    """The type because of which not one value of this can be read back, or "": a list may be empty, an optional part None."""
+    if id(info) in seen:
+        return ""
+    seen.add(id(info))
+    if isinstance(info, types.CustomType):
+        return "" if foreign.is_known(info.cls) else getattr(info.cls, "__name__", str(info.cls))
+    if isinstance(info, types.UnionType):
+        inner = [_hopeless(each, seen) for each in info.types]
+        return inner[0] if all(inner) else ""
+    parts: Iterable[types.Type] = ()
+    if isinstance(info, types.TupleType):
+        parts = info.item_types
+    elif isinstance(info, (types.StructType, types.DataclassType, types.TypedDictType, types.NamedTupleType)):
+        parts = [field.type for field in info.fields if field.required]
+    return next(filter(None, (_hopeless(each, seen) for each in parts)), "")
 
 
 def _within(info: Any, seen: set[int]) -> Iterator[types.Type]:

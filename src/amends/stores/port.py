@@ -13,17 +13,18 @@ A store knows rows, not sagas: bodies are bytes to it. It keeps
 from __future__ import annotations
 
 import importlib
+import os
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 import msgspec
 
-from amends.errors import JournalDamaged
+from amends.errors import DefinitionError, JournalDamaged
+from amends.model import door
 from amends.model.records import CLOSED, LetterKind, State
 
 if TYPE_CHECKING:
     import asyncio
-    import os
     from collections.abc import Sequence
 
 
@@ -269,10 +270,18 @@ _KINDS = {"sqlite": "amends.stores.sqlite:SQLiteStore", "sqlite view": "amends.s
 
 
 def store_at(place: str | os.PathLike[str] | Store, *, durability: Durability = "full") -> Store:
-    """The store for a path, or a store itself."""
+    """The store for a path, or a store itself; raises `DefinitionError` when it is neither."""
+    demand_durability(durability)
     if issubclass(type(place), Store):  # of a type the answer is remembered; to look through an object takes 10 microseconds
         return cast("Store", place)
+    if not isinstance(place, (str, os.PathLike)) or not os.fspath(place):
+        raise DefinitionError(f"a journal is kept in a file, or in a Store, not in {place!r}. Give a path: 'orders.db'.")
     return _made("sqlite", place, durability=durability)
+
+
+def demand_durability(word: Durability) -> None:
+    """Check how safe a store is to be: any word that is not known would make it less safe than was meant."""
+    door.one_of(word, "durability", "full", "relaxed")
 
 
 def view_at(place: str | os.PathLike[str]) -> Store:

@@ -10,7 +10,7 @@ from amends.errors import EngineClosed, LetterSettled, RunClosed, StoreError, Un
 from amends.model.records import CLOSED, OPEN
 from amends.stores import files, pen, sums
 from amends.stores.pen import RUN_COLUMNS
-from amends.stores.port import DAMAGED, Act, Change, Run, Turn
+from amends.stores.port import DAMAGED, Act, Change, Run, Turn, demand_durability
 from amends.stores.reader import Reader, connected
 from amends.stores.roster import Roster
 from amends.stores.view import SQLiteView, row_of
@@ -39,6 +39,7 @@ class SQLiteStore(SQLiteView):
 
     def __init__(self, path: str | os.PathLike[str], *, durability: Durability = "full", busy: float = 30.0) -> None:
         super().__init__(path, busy=busy)
+        demand_durability(durability)
         self._durability: Durability = durability
         self._writer: Writer | None = None
 

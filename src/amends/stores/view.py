@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import msgspec
 
 from amends.errors import EngineClosed, JournalDamaged, StoreUnusable, UnknownRun
+from amends.model import door
 from amends.stores import files, sums
 from amends.stores.faults import explain
 from amends.stores.pen import RUN_COLUMNS
@@ -35,7 +36,7 @@ class SQLiteView:
 
     def __init__(self, path: str | os.PathLike[str], *, busy: float = 30.0) -> None:
         self._path = Path(path).absolute()
-        self._busy = busy
+        self._busy = door.seconds(busy, f"{type(self).__name__}(busy=...)")
         self._reader: Reader | None = None
 
     async def open(self, worker: str, *, lease: float | None) -> str:

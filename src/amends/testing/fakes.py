@@ -26,7 +26,7 @@ class Fake:
         """While it lasts, the step, its undo and its check ask the service."""
         step = self.step
         real = step.function, step.undoing, step.checking
-        _ = step.signature, step.tolerant  # known of the real functions before they are put aside
+        step.demand_usable()  # known of the real functions before they are put aside
         step.function = self._as(step.function, self._do)
         step.undoing = self._companion(step.undoing, self._undo)
         step.checking = self._companion(step.checking, self._check)
