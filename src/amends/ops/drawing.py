@@ -14,7 +14,7 @@ from amends.ops import figures
 from amends.ops.story.causes import culprits, headline
 from amends.ops.story.tree import Growth, rows
 from amends.ops.tables import state
-from amends.ops.words import instant, plain, plus, printable, short, span, times
+from amends.ops.words import instant, plain, plus, printable, short, span, times, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -193,6 +193,10 @@ class Drawing:
         if told.waits_for_losers and told.open:
             still = ", ".join(f"{line.pos} {line.what}" for line in told.open[:FEW_TRIES])
             page.wrap(Text(f"it closes when its losers are at an end; still open: {still}"))
+        if told.due is not None:
+            page.wrap(
+                Text(f"it is rolled back if it has not ended by its deadline, {when(told.due, told.start + self._now)}")
+            )
         for kept in told.kept:
             page.wrap(Text(f"left in the world: {kept.pos} {kept.step} ({plain(kept.why)})"))
         if told.unread:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from amends.model import records as r
 from amends.model.chunk import NAME as CHUNK
+from amends.ops.mail import posted
 from amends.ops.story import because
 from amends.ops.waiting import waits_for
 from amends.ops.words import plain, sentence, span, state_words, times
@@ -79,8 +80,7 @@ def explain(look: Look) -> Why:
         waits, more = waits_for(look.story, look.run, look.now)
         said.append(waits or _idle(look))
         commands.extend(more)
-    if look.mail:
-        said.append(f"Posted, and not yet taken up: {', '.join(_mail(fact) for fact in look.mail)}.")
+    said.append(posted(look.mail, look.story))
     if not look.driven and (look.mail or not look.letters):
         said.append(_nobody(look))
         commands.append("amends worker MODULE")
@@ -174,12 +174,6 @@ def acts(letter: Letter) -> list[str]:
         "abandon": f"amends dlq abandon {at} --note 'why it may stay'",
     }
     return [f"amends dlq show {at}", *(written[act] for act in msgspec.json.decode(letter.body)["acts"])]
-
-
-def _mail(fact: Any) -> str:
-    if isinstance(fact, r.Told):
-        return f"message {fact.name} from {plain(fact.by)}"
-    return f"{'cancel' if isinstance(fact, r.Cancelled) else type(fact).__name__.lower()} by {plain(fact.by)}"
 
 
 def _nobody(look: Look) -> str:
