@@ -7,13 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from amends.errors import Diverged
 from amends.model import records as r
-from amends.ops import words
+from amends.model.failure import failure_of
+from amends.ops import diff, tables, words
 from amends.ops.story import Story, tell
 from amends.ops.why import Look, Why, explain
 from amends.stores.port import Letter, Run
 from tests.ops import test_drawing as drawings
-from tests.ops.pages import child, drawn, join
+from tests.ops.pages import blank, child, drawn, join
 
 RESET = r.Failure("ConnectionError", "peer reset")
 NO = r.Failure("shop.Declined", "no money")
@@ -293,6 +295,44 @@ def test_why_of_a_closed_run() -> None:
     ended = [*TURNED, [r.UndoDone(104.0, 1, 1), r.Ended("compensated", r.NULL, ())]]
     found = why(ended, state="compensated", closed_at=104.0)
     assert "rolled back" in found.text and "Nothing of it is left" in found.text and not found.commands
+
+
+def diverged(run: str, recorded: str, asked: str, saga: str = "order") -> Letter:
+    error = failure_of(Diverged(run, 3, recorded, asked))
+    return Letter(run, 1, saga, "diverged", "", str(error), 105.0, msgspec.json.encode({"error": error, "acts": ["retry"]}))
+
+
+RENAMED = (
+    diverged("m1", "StepWanted(pos=2, step='a', args={\"step\":1})", "StepWanted(pos=2, step='b', args={})"),
+    diverged("m2", "StepWanted(pos=5, step='a', args={})", 'StepWanted(pos=5, step=\'b\', args={"x":"name"})'),
+)
+
+
+def test_runs_that_one_change_of_the_code_has_stopped_stand_together() -> None:
+    assert len({diff.alike(letter) for letter in RENAMED}) == 1
+    others = [
+        diverged("m3", "StepWanted(pos=2, step='a', args={})", "StepWanted(pos=2, step='c', args={})"),
+        diverged("m4", "StepWanted(pos=2, step='a', args={})", "nothing more"),
+        diverged("m5", "StepWanted(pos=2, step='a', args={})", "StepWanted(pos=2, step='b', args={})", "trip"),
+    ]
+    assert len({diff.alike(letter) for letter in (*RENAMED, *others)}) == 4
+    page, text = blank(60)
+    tables.letters(page, RENAMED, {"m1": "m1", "m2": "m2"}, 110.0)
+    assert text.getvalue().startswith("diverged, 2, the first of them: ") and text.getvalue().count("recorded:") == 1
+    assert max(len(line) for line in text.getvalue().splitlines()) <= 60
+
+
+def test_a_diff_is_told_line_by_line() -> None:
+    text = why(BEGUN, RENAMED[0], state="needs_attention").text
+    shown = [
+        line.strip()
+        for line in drawn(
+            [*BEGUN, [r.DeadLettered(1, 0, "diverged", failure_of(Diverged("m1", 3, "A()", "B()")))]]
+        ).splitlines()
+    ]
+    assert "\n  - recorded: StepWanted(pos=2, step='a', args={\"step\":1})\n  + asked:    StepWanted(pos=2, step='b'" in text
+    assert shown.index("- recorded: A()") + 1 == shown.index("+ asked:    B()")
+    assert diff.lines("no\ndiff") == "no diff"
 
 
 # ── words ────────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ import msgspec
 from rich.text import Text
 
 from amends.errors import LetterSettled
-from amends.ops import screen, tables
+from amends.ops import diff, screen, tables
 from amends.ops.cli_runs import by_whom, posted
 from amends.ops.kin import roots_of, row_of
 from amends.ops.screen import common, looking, posting
@@ -77,7 +77,7 @@ def _tell(page: screen.Page, letter: Letter, root: str) -> None:
         "step": letter.step,
         "kind": state_words(letter.kind),
         "opened": instant(letter.opened_at),
-        "error": plain(letter.error),
+        "error": diff.lines(letter.error),
         "notes": "; ".join(plain(note) for note in paper["error"].get("notes", ())),
         "attempts": str(paper.get("attempts", "")),
         "key": paper.get("key", ""),

@@ -77,7 +77,7 @@ class Page:
 
         `below` stands in front of the lines after the first, if it is not to be blank.
         """
-        for line in _broken(text, max(20, self._width - len(lead))):
+        for line in (part for whole in text.split("\n") for part in _broken(whole, max(20, self._width - len(lead)))):
             line.rstrip()
             self.whole(Text.assemble(lead, line))
             lead = (below or "").ljust(len(lead))
