@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import resource
@@ -162,6 +163,14 @@ def test_what_cannot_be_taken_back_is_asked_for_once_it_is_known_to_be_possible(
     assert "abandoned" in again and "[y/N]" not in again
     assert "Posted, and not yet taken up: abandoned by" in call("why", "s").stdout
     call("dlq", "answer", "s#1", "did-not-happen", "--result", "1", code=2)
+
+
+def test_an_act_that_does_not_fit_is_refused_before_anybody_is_asked(place: Path) -> None:
+    call("run", "desk_of_screen:stuck", "--input", '["a"]', "--id", "s", code=11)
+    with contextlib.closing(sqlite3.connect(place / "amends.db")) as db, db:
+        db.execute("""UPDATE letters SET kind = 'diverged', step = '', body = json_set(body, '$.acts', json('["retry"]'))""")
+    refused = call("dlq", "abandon", "s#1", "--note", "x", code=2).stderr
+    assert "[y/N]" not in refused and "a letter about 'diverged' cannot be abandoned; what can be done: retry." in refused
 
 
 def test_a_store_that_cannot_be_used_is_an_error_of_its_own(place: Path) -> None:

@@ -11,6 +11,7 @@ import click
 import msgspec
 from rich.text import Text
 
+from amends.engine.deadletters import fits
 from amends.errors import LetterSettled
 from amends.ops import diff, screen, tables
 from amends.ops.cli_runs import by_whom, posted
@@ -137,6 +138,7 @@ def abandon(letter_id: str, note: str, by: str | None, yes: bool, store: str, as
     letter = asyncio.run(look())
     if letter.acted:
         raise LetterSettled(f"dead letter {letter_id} was {letter.acted} by {letter.by} already.")
+    fits(letter, "abandon", "abandoned")
     if not yes:
         screen.sure(f"Leave what step {letter.step!r} of run {letter.run_id} did in the world for good?")
     row = asyncio.run(_act(store, letter_id, lambda letters: letters.abandon(letter_id, note=note, by=by)))
