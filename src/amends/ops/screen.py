@@ -159,8 +159,8 @@ def aside(text: str) -> None:
 
 
 def show_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    """One JSON document on stdout, in UTF-8 whatever the terminal can show."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def common(command: Command) -> Command:
