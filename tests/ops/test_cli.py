@@ -108,6 +108,7 @@ def test_an_operator_ends_a_dead_letter(run: Any) -> None:
     run("dlq", "resolve", "x#1", code=2)
     run("dlq", "abandon", "x#1", "--note", "n", given="n\n", code=1)
     run("dlq", "resolve", "x#1", "--note", "by hand", "--by", "ann")
+    assert "resolved by ann, " in run("dlq", "show", "x#1").stdout and "note  by hand" in run("dlq", "show", "x#1").stdout
     assert "ann" in run("dlq", "retry", "x#1", code=4).stderr
 
 

@@ -120,6 +120,13 @@ def test_a_letter_and_what_a_person_did_are_told() -> None:
     assert story.steps[1].undo == "undone at +101.0 s"
 
 
+def test_only_a_worker_that_has_stopped_is_said_to_have_stopped() -> None:
+    parked = [[r.Stalled(103.0, "diverged", NO), r.DeadLettered(1, 0, "diverged", NO)], [r.Retried(104.0, 1, "ann")]]
+    story = tell([*BEGUN, *parked, [r.Recovered(105.0, "w2")], [r.Recovered(106.0, "w3")]])
+    said = [line.what for line in story.lines if line.kind == "event"]
+    assert said[1:] == ["taken up again, as its code fits its journal", "taken over: the worker before had stopped"]
+
+
 def test_a_doubt_that_a_person_answered() -> None:
     doubt = [
         *BEGUN,

@@ -85,9 +85,8 @@ def _tell(page: screen.Page, letter: Letter, root: str) -> None:
         "arguments": plain(msgspec.json.encode(paper["args"]).decode()) if "args" in paper else "",
         "result": plain(msgspec.json.encode(paper["result"]).decode()) if "result" in paper else "",
         "waits": paper["waits"] + (f"; so does run {root}" if root != letter.run_id else ""),
-        "acted": plain(f"{letter.acted} by {letter.by}, {instant(letter.acted_at or 0)}: {letter.note}")
-        if letter.acted
-        else "",
+        "acted": plain(f"{letter.acted} by {letter.by}, {instant(letter.acted_at or 0)}") if letter.acted else "",
+        "note": plain(letter.note or ""),
     }
     for name, value in lines.items():
         if value:

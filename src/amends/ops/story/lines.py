@@ -112,7 +112,8 @@ class Story:
 
     `lines` is all of it, `steps` the lines that have a position, `unread` the messages not asked for; `waiting` are the
     pauses and messages that the saga waits for. `branches` says of which join a position is a branch. `deadline` is an
-    instant: a run that has not ended by then is rolled back.
+    instant: a run that has not ended by then is rolled back. `parked`: the run itself had stopped, and a person has put it
+    back to work; no worker has taken it up yet.
     """
 
     lines: list[Line] = field(default_factory=list)
@@ -128,6 +129,7 @@ class Story:
     unread: list[Line] = field(default_factory=list)
     waiting: dict[int, Line] = field(default_factory=dict)
     deadline: float | None = None
+    parked: bool = False
     rang: int = 0
     turns: int = 0
     recoveries: int = 0
