@@ -48,8 +48,9 @@ def _children(search: Callable[[tuple[int, int], Connection], None], processes: 
         for number in range(2, processes + 1):
             ours, theirs = context.Pipe(duplex=False)
             pipes.append(ours)
-            children.append(context.Process(target=search, args=((number, processes), theirs)))
-            children[-1].start()
+            child = context.Process(target=search, args=((number, processes), theirs))
+            child.start()
+            children.append(child)
             theirs.close()
         yield pipes
         for child in children:
