@@ -27,6 +27,7 @@
     ├── Overloaded           more waits to be written than may; nothing of this was
     ├── RuleBroken           the fault explorer found a world in which a rule is broken
     ├── Vacuous              an exploration in which what was asked for never occurred
+    │   └── Unsteady         the same faults led to another world than before
     ├── StaleToken           a token replays a world of another version of the saga
     └── StoreError           the journal could not be read or written
         ├── StoreUnusable    not our file, a newer schema, a directory, read-only
@@ -299,6 +300,22 @@ class RuleBroken(AmendsError, AssertionError):
 
 class Vacuous(AmendsError, AssertionError):
     """An exploration in which a fault or an end that was asked for never occurred: it proves nothing about it."""
+
+
+class Unsteady(Vacuous):
+    """An exploration in which the same faults led to another world than before; `why` says what was different."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(why)
+
+    def __str__(self) -> str:
+        return (
+            f"the same faults led to another world than before: {self.why}. Something outside of the exploration decides "
+            "what the saga or its steps do: randomness, the time, or state that is kept from one world to the next. "
+            "Reset such state with explore(setup=...), give the steps that use it a fake or a service of the World, "
+            "and in a saga draw from amends.random() and amends.now()."
+        )
 
 
 class StaleToken(AmendsError):

@@ -33,6 +33,16 @@ async def tell_ann(text: str) -> str:
 async def plain() -> None: ...
 
 
+@step(retry=Retry(attempts=1))
+async def faxes() -> None:
+    raise ConnectionError("the line is dead")
+
+
+@saga
+async def doubts() -> None:
+    await faxes()
+
+
 @saga
 async def ships() -> None:
     await ship("books")
@@ -53,7 +63,7 @@ async def empties(what: str) -> Any:
 
 def with_engine(work: Callable[[Engine], Awaitable[Any]]) -> Any:
     async def main() -> Any:
-        async with Engine(MemoryStore(), sagas=[ships, keeps, empties], namespace="n", poll=0.01) as engine:
+        async with Engine(MemoryStore(), sagas=[ships, keeps, empties, doubts], namespace="n", poll=0.01) as engine:
             return await work(engine)
 
     return asyncio.run(asyncio.wait_for(main(), 10))
@@ -126,3 +136,15 @@ def test_whoever_waits_for_a_run_waits_on_once_somebody_has_acted() -> None:
         assert isinstance(ended, Compensated)
 
     asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_where_there_is_nothing_to_try_again_a_retry_is_refused_before_anything_is_written() -> None:
+    async def work(engine: Engine) -> None:
+        with pytest.raises(NeedsAttention):
+            await engine.run(doubts(), id="d")
+        assert json.loads((await engine.dlq.show("d#1")).body)["acts"] == ["answer", "resolve", "abandon"]
+        with pytest.raises(DefinitionError, match=r"'faxes' has no check, nor an undo .*: answer, resolve, abandon"):
+            await engine.dlq.retry("d#1")
+        assert [letter.acted for letter in await engine.dlq.list(open=None)] == [None]
+
+    with_engine(work)

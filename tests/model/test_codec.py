@@ -283,7 +283,7 @@ REFUSED: list[tuple[Any, Any, str, tuple[Any, ...]]] = [
     (dict[int, int], {2**70: 1}, "64 bits", ()),
     (dict[str, int], {"\ud800": 1}, "surrogate", ()),
     (Path, Path("\ud800"), "surrogate", ()),
-    (Any, [{"a": {1: 2}}], "the key 1", (0, "a")),
+    (Any, [{"a": {1: 2}}], "the key 1, of type int and not str,", (0, "a")),
     (dict[int, int], {Size.SMALL: 1}, "the key", ()),
     (dict[Any, Any], {1: 1, "1": 2}, "the key 1", ()),
     (Line, {"sku": "a", "qty": 1, "more": 2}, "'more'", ()),

@@ -34,6 +34,12 @@ def test_an_exception_is_kept_bounded_with_its_data() -> None:
         msgspec.json.encode(failure_of(raised))
 
 
+def test_a_kept_exception_reads_as_what_it_is() -> None:
+    kept = failure_of(ValueError("no", {"code": 7}))
+    assert repr(kept) == f"Failure('ValueError', {kept.message!r}, data={bytes(kept.data).decode()})"
+    assert repr(failure_of(ValueError(object()))).endswith(")") and "Raw object" not in repr(failure_of(ValueError(object())))
+
+
 class Lying(Exception):
     """Its attributes and notes are not what they should be."""
 

@@ -55,14 +55,20 @@ def child(pos: int, saga: str, run: str = "o-1") -> r.ChildWanted:
     return r.ChildWanted(pos, saga, f"{run}//{pos}", raw({}), True)
 
 
+def blank(width: int | None = None) -> tuple[Page, StringIO]:
+    """A page, and what is on it; without `width` it is piped."""
+    page, text = Page(), StringIO()
+    page._console = Console(file=text, width=width or 10_000, no_color=True, highlight=False)
+    page._width = width or 10_000
+    return page, text
+
+
 def drawn(turns: Turns, *, width: int | None = None, nested: dict[str, Story] | None = None, **more: Any) -> str:
     """A run as a person sees it, ten seconds after its start; without `width` it is piped."""
     options = {name: more.pop(name) for name in ("verbose", "whole") if name in more}
     story = more.pop("story", None) or tell(turns)
     row = Run(**{"id": "o-1", "saga": "order", "input": b"{}", "seed": b"", "created_at": 100.0} | more)
-    page, text = Page(), StringIO()
-    page._console = Console(file=text, width=width or 10_000, no_color=True, highlight=False)
-    page._width = width or 10_000
+    page, text = blank(width)
     Drawing(page, row, story, nested=nested or {}, now=110.0, **options).draw()
     said = text.getvalue()
     assert not any(line != line.rstrip() for line in said.splitlines())

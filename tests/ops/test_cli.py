@@ -101,12 +101,14 @@ def test_an_operator_ends_a_dead_letter(run: Any) -> None:
     assert "opaque" in run("dlq", "list").stdout
     shown = run("dlq", "show", "x#1").stdout
     assert "object" in shown
-    for act in ("answer", "retry", "resolve", "abandon"):
+    for act in ("answer", "resolve", "abandon"):
         assert f"amends dlq {act} 'x#1'" in shown
+    assert "retry" not in shown, "its step has neither a check nor an undo"
     assert "x#1" in run("why", "x").stdout
     run("dlq", "resolve", "x#1", code=2)
     run("dlq", "abandon", "x#1", "--note", "n", given="n\n", code=1)
     run("dlq", "resolve", "x#1", "--note", "by hand", "--by", "ann")
+    assert "resolved by ann, " in run("dlq", "show", "x#1").stdout and "note  by hand" in run("dlq", "show", "x#1").stdout
     assert "ann" in run("dlq", "retry", "x#1", code=4).stderr
 
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from amends.ops.cli import main
 from amends.testing import Scenario
+from tests.testing import own_sagas
 from tests.testing.planted import undos
 
 GOOD = Scenario(undos.cancels_by_key(), undos.world)
@@ -54,6 +55,12 @@ def test_a_scenario_holds_all_that_is_needed() -> None:
 def test_what_proves_nothing_says_so() -> None:
     said = run(f"{HERE}:EMPTY", "--faults", "1", code=20)
     assert said.stdout == "" and "nothing was proven. these faults never occurred: overtakes" in said.stderr
+
+
+def test_what_differs_from_world_to_world_proves_nothing() -> None:
+    own_sagas.moods.clear()
+    said = run("tests.testing.own_sagas:moody", "--faults", "1", "--processes", "2", code=20)
+    assert said.stdout == "" and "nothing was proven. the same faults led to another world" in said.stderr
 
 
 def test_json_is_one_document() -> None:

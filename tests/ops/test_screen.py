@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import resource
 import signal
@@ -33,6 +35,10 @@ STUCK = """
         raise RuntimeError("the desk is closed \\x1b[31m until Monday, and nobody else can cancel a booking here")
 
     @saga
+    async def looks(text: str) -> str:
+        return await look(text)
+
+    @saga
     async def stuck(text: str) -> str:
         await look(text)
         await book(text)
@@ -47,7 +53,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "desk_of_screen.py").write_text(textwrap.dedent(STUCK))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root / "src"), str(root)]))
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.delenv("AMENDS_STORE", raising=False)
     return tmp_path
@@ -162,6 +169,37 @@ def test_what_cannot_be_taken_back_is_asked_for_once_it_is_known_to_be_possible(
     assert "abandoned" in again and "[y/N]" not in again
     assert "Posted, and not yet taken up: abandoned by" in call("why", "s").stdout
     call("dlq", "answer", "s#1", "did-not-happen", "--result", "1", code=2)
+
+
+def test_an_act_that_does_not_fit_is_refused_before_anybody_is_asked(place: Path) -> None:
+    call("run", "desk_of_screen:stuck", "--input", '["a"]', "--id", "s", code=11)
+    with contextlib.closing(sqlite3.connect(place / "amends.db")) as db, db:
+        db.execute("""UPDATE letters SET kind = 'diverged', step = '', body = json_set(body, '$.acts', json('["retry"]'))""")
+    refused = call("dlq", "abandon", "s#1", "--note", "x", code=2).stderr
+    assert "[y/N]" not in refused and "a letter about 'diverged' cannot be abandoned; what can be done: retry." in refused
+
+
+def test_where_a_sign_cannot_be_shown_another_is(place: Path) -> None:
+    call("run", "desk_of_screen:stuck", "--input", '["\u00e9"]', "--id", "s", code=11)
+    with contextlib.closing(sqlite3.connect(place / "amends.db")) as db, db:
+        db.execute("UPDATE runs SET id = 's\u2026' WHERE id = 's'")
+    plain = CliRunner(charset="ascii")
+    told = plain.invoke(main, ["ps", "--tree"])
+    assert told.exit_code == 0 and "s..." in told.stdout
+    told = plain.invoke(main, ["ps", "--json"])
+    assert told.exit_code == 0 and json.loads(told.stdout_bytes)[0]["id"] == "s\u2026"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize(
+    "words", [("ps",), ("ps", "--json"), ("--help",), ("run", "desk_of_screen:looks", "--input", '["a"]')]
+)
+def test_output_that_cannot_be_written_is_said_with_a_sentence_and_a_code(place: Path, words: tuple[str, ...]) -> None:
+    call("run", "desk_of_screen:stuck", "--input", '["a"]', "--id", "s", code=11)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "amends", *words], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 6 and "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    assert done.stderr.rstrip().endswith("cannot be written: No space left on device. What the command did stays done.")
 
 
 def test_a_store_that_cannot_be_used_is_an_error_of_its_own(place: Path) -> None:

@@ -7,13 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from amends.errors import Diverged
 from amends.model import records as r
-from amends.ops import words
+from amends.model.failure import failure_of
+from amends.ops import diff, tables, words
 from amends.ops.story import Story, tell
 from amends.ops.why import Look, Why, explain
 from amends.stores.port import Letter, Run
 from tests.ops import test_drawing as drawings
-from tests.ops.pages import child, join
+from tests.ops.pages import blank, child, drawn, join
 
 RESET = r.Failure("ConnectionError", "peer reset")
 NO = r.Failure("shop.Declined", "no money")
@@ -116,6 +118,13 @@ def test_a_letter_and_what_a_person_did_are_told() -> None:
     assert story.steps[1].undo.startswith("abandoned at") and story.state == "abandoned"
     story = tell([*stuck, [r.Retried(200.0, 1, "ann"), r.UndoWanted(1, 2, "u1")], [r.UndoDone(201.0, 1, 2)]])
     assert story.steps[1].undo == "undone at +101.0 s"
+
+
+def test_only_a_worker_that_has_stopped_is_said_to_have_stopped() -> None:
+    parked = [[r.Stalled(103.0, "diverged", NO), r.DeadLettered(1, 0, "diverged", NO)], [r.Retried(104.0, 1, "ann")]]
+    story = tell([*BEGUN, *parked, [r.Recovered(105.0, "w2")], [r.Recovered(106.0, "w3")]])
+    said = [line.what for line in story.lines if line.kind == "event"]
+    assert said[1:] == ["taken up again, as its code fits its journal", "taken over: the worker before had stopped"]
 
 
 def test_a_doubt_that_a_person_answered() -> None:
@@ -228,6 +237,49 @@ def test_why_names_what_is_posted_and_not_taken_up() -> None:
     assert "not yet taken up: cancel by ann, message Yes from bob." in found.text
 
 
+NESTED: list[list[r.Record]] = [[r.Started(100.0), child(2, "leg")]]
+
+
+@pytest.mark.parametrize(
+    ("piece", "said"),
+    [
+        (r.ChildDone(1.0, 2, raw(1)), "the value of run o-1//2."),
+        (r.ChildClosed(1.0, 2, "compensated", NO, ()), "that run o-1//2 was rolled back."),
+        (r.ChildStuck(1.0, 2, ("o-1//2#1",)), "that run o-1//2 needs a person."),
+        (r.ChildStuck(1.0, 2, ()), "that run o-1//2 goes on again."),
+        (r.Unwound(1.0, "root", "x"), "that run root, which it is nested in, takes it back."),
+        (r.Retried(1.0, 1, "ann"), "retried by ann."),
+    ],
+)
+def test_why_names_mail_that_is_not_from_a_person_too(piece: r.Fact, said: str) -> None:
+    assert f"not yet taken up: {said}" in why(NESTED, mail=(piece,)).text
+    unread = why([], letter("damaged"), mail=(r.ChildDone(1.0, 2, raw(1)),), state="needs_attention")
+    assert "the value of the run nested at 2" in unread.text  # nothing is known of a journal that cannot be read
+
+
+def test_of_much_mail_only_some_is_named() -> None:
+    assert "bob, and 3 more." in why(BEGUN, mail=tuple(r.Told(1.0, "Yes", raw(1), "bob") for _ in range(8))).text
+
+
+def test_why_and_show_say_what_the_deadline_means_and_whether_it_comes_first() -> None:
+    asleep: list[list[r.Record]] = [[r.Started(100.0), r.TimerWanted(0, 160.0), r.TimerWanted(1, 3700.0)]]
+    assert "Its deadline comes first, 1970-01-01 00:02:40Z (in 50.0 s): it is rolled back then." in why(asleep).text
+    assert "by its deadline, 1970-01-01 00:02:40Z (in 50.0 s)" in drawn(asleep)
+    awake: list[list[r.Record]] = [[r.Started(100.0), r.TimerWanted(0, 160.0), r.TimerWanted(1, 120.0)]]
+    assert "It is rolled back if it has not ended by its deadline, 1970-01-01 00:02:40Z (in 50.0 s)." in why(awake).text
+    rolls: list[list[r.Record]] = [[r.Started(100.0), r.TimerWanted(0, 105.0), want(1, "reserve")], [done(101.0, 1)]]
+    rolls.append([r.TimeUp(105.0, 0), r.RollbackBegan("deadline", NO), r.UndoWanted(1, 1, "u1")])
+    assert "its deadline" not in why(rolls).text and "its deadline" not in drawn(rolls)  # it is over and done with
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [(1e12, "the year 33658 (in 31689 years)"), (1e300, "the year 3e+292"), (float("inf"), "the year "), (-1e14, "ago)")],
+)
+def test_every_instant_can_be_told(at: float, said: str) -> None:
+    assert said in words.when(at, 100.0)
+
+
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
@@ -252,12 +304,59 @@ def test_why_of_a_closed_run() -> None:
     assert "rolled back" in found.text and "Nothing of it is left" in found.text and not found.commands
 
 
+def diverged(run: str, recorded: str, asked: str, saga: str = "order") -> Letter:
+    error = failure_of(Diverged(run, 3, recorded, asked))
+    return Letter(run, 1, saga, "diverged", "", str(error), 105.0, msgspec.json.encode({"error": error, "acts": ["retry"]}))
+
+
+RENAMED = (
+    diverged("m1", "StepWanted(pos=2, step='a', args={\"step\":1})", "StepWanted(pos=2, step='b', args={})"),
+    diverged("m2", "StepWanted(pos=5, step='a', args={})", 'StepWanted(pos=5, step=\'b\', args={"x":"name"})'),
+)
+
+
+def test_runs_that_one_change_of_the_code_has_stopped_stand_together() -> None:
+    assert len({diff.alike(letter) for letter in RENAMED}) == 1
+    others = [
+        diverged("m3", "StepWanted(pos=2, step='a', args={})", "StepWanted(pos=2, step='c', args={})"),
+        diverged("m4", "StepWanted(pos=2, step='a', args={})", "nothing more"),
+        diverged("m5", "StepWanted(pos=2, step='a', args={})", "StepWanted(pos=2, step='b', args={})", "trip"),
+    ]
+    assert len({diff.alike(letter) for letter in (*RENAMED, *others)}) == 4
+    page, text = blank(60)
+    tables.letters(page, RENAMED, {"m1": "m1", "m2": "m2"}, 110.0)
+    assert text.getvalue().startswith("diverged, 2, the first of them: ") and text.getvalue().count("recorded:") == 1
+    assert max(len(line) for line in text.getvalue().splitlines()) <= 60
+
+
+def test_a_diff_is_told_line_by_line() -> None:
+    text = why(BEGUN, RENAMED[0], state="needs_attention").text
+    shown = [
+        line.strip()
+        for line in drawn(
+            [*BEGUN, [r.DeadLettered(1, 0, "diverged", failure_of(Diverged("m1", 3, "A()", "B()")))]]
+        ).splitlines()
+    ]
+    assert "\n  - recorded: StepWanted(pos=2, step='a', args={\"step\":1})\n  + asked:    StepWanted(pos=2, step='b'" in text
+    assert shown.index("- recorded: A()") + 1 == shown.index("+ asked:    B()")
+    assert diff.lines("no\ndiff") == "no diff"
+
+
 # ── words ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0 ms"), (0.9999, "1.0 s"), (90, "90.0 s"), (300, "5 min"), (9000, "2.5 h"), (400_000, "4.6 days"), (-3, "-3.0 s")],
+    [
+        (0, "0 ms"),
+        (0.9999, "1.0 s"),
+        (90, "90.0 s"),
+        (300, "5 min"),
+        (9000, "2.5 h"),
+        (400_000, "4.6 days"),
+        (1e8, "3.2 years"),
+        (-3, "-3.0 s"),
+    ],
 )
 def test_spans(seconds: float, said: str) -> None:
     assert words.span(seconds) == said

@@ -64,6 +64,23 @@ async def find_charge(cents: int) -> str | None:
     return found
 
 
+moods: list[str] = []
+"""What a step remembers from one world to the next, if nobody clears it."""
+
+
+@step(retry=QUICK)
+async def book_in_a_good_mood() -> str:
+    moods.append("asked")
+    if len(moods) > 6:
+        raise ValueError("enough")
+    return str(await hotel.do("room"))
+
+
+@book_in_a_good_mood.undo(retry=QUICK)
+async def free_in_any_mood(booking: str | None) -> None:
+    await hotel.undo(booking)
+
+
 @step(retry=Retry(attempts=1))
 async def send(parcel: str) -> str:
     return str(await post.do("parcel"))
@@ -282,6 +299,11 @@ def one_of_the_two(ending: Ending) -> None:
 def what_is_kept_is_listed(ending: Ending) -> None:
     listed = [kept.step for kept in ending.kept]
     assert all(effect.step in listed for effect in ending.standing("hotel", "note"))
+
+
+@saga
+async def moody() -> str:
+    return await book_in_a_good_mood()
 
 
 def no_room_without_approval(ending: Ending) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from amends import Current, DefinitionError
-from amends.errors import RuleBroken, StaleToken, Vacuous
+from amends.errors import RuleBroken, StaleToken, Unsteady, Vacuous
 from amends.model.machine import Machine
 from amends.stores.port import Letter
 from amends.testing import (
@@ -27,7 +28,7 @@ from amends.testing import (
     when_compensated,
     when_completed,
 )
-from amends.testing.explorer import elsewhere
+from amends.testing.explorer import elsewhere, shards
 from amends.testing.explorer.network import Network
 from amends.testing.explorer.path import Deviations
 from amends.testing.explorer.player import Played, Player
@@ -360,6 +361,35 @@ def test_an_operator_acts_on_dead_letters(act: Act, end: str) -> None:
 
     tally = explore(own.sends("box"), world=own.world, faults=1, operator=operator, without=["broken"]).tally
     assert tally.ends[end], tally.ends
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_differs_from_world_to_world_proves_nothing(processes: int, capfd: pytest.CaptureFixture[str]) -> None:
+    own.moods.clear()
+    with pytest.raises(Unsteady, match=r"(?s)another world than before: .*setup=.*amends\.random") as caught:
+        explore(own.moody(), world=own.world, faults=1, processes=processes)
+    assert isinstance(caught.value, Vacuous) and "Traceback" not in capfd.readouterr().err
+    assert explore(own.moody(), world=own.world, faults=1, processes=processes, setup=own.moods.clear).ok
+    assert not multiprocessing.active_children()
+
+
+def test_what_a_child_fails_with_is_raised_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    class Odd(Exception):
+        def __init__(self, one: str, two: str) -> None:
+            super().__init__(one + two)
+
+    here = os.getpid()
+
+    def searched(player: Player, **options: Any) -> Tally:
+        if os.getpid() != here:
+            raise Odd("a", "b")
+        return exhaustive(player, **options)
+
+    exhaustive = shards.exhaustive
+    monkeypatch.setattr(shards, "exhaustive", searched)
+    with pytest.raises(RuntimeError, match="Odd: ab"):
+        explore(own.pays(5), world=own.world, faults=1, processes=2)
+    assert capfd.readouterr().err == "" and not multiprocessing.active_children()
 
 
 def test_setup_comes_before_every_world() -> None:

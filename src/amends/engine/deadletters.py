@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from amends.engine.papers import ACTS
+from amends.engine.papers import LetterPaper
 from amends.errors import DefinitionError, NotStorable, UnknownRun
 from amends.model import door, records
 from amends.model.records import Fact, Raw
@@ -87,14 +87,22 @@ class DeadLetters:
     async def _act(self, letter_id: str, act: str, acted: str, by: str, note: str, fact: Callable[[int], Fact]) -> None:
         door.note(note, f"{act}(note=...)")
         letter = await self.show(letter_id)
-        possible = ACTS[letter.kind]
-        if act not in possible:
-            can = ", ".join(possible) or "nothing but restoring the file from a backup"
-            raise DefinitionError(f"a letter about {letter.kind!r} cannot be {acted}; what can be done: {can}.")
+        if not letter.acted:  # else the store says who was faster
+            fits(letter, act, acted)
         body = encode_fact(fact(letter.no))
         done = Act(letter.no, acted, by, note, self._crew.now())
         await self._crew.line.write(self._crew.store.post(letter.run_id, body, done))
         self._crew.poke(letter.run_id)
+
+
+def fits(letter: Letter, act: str, acted: str) -> None:
+    """Raises `DefinitionError`, with what can be done instead, for an act that changes nothing about a letter."""
+    possible = msgspec.json.decode(letter.body, type=LetterPaper).acts
+    if act not in possible:
+        can = ", ".join(possible) or "nothing but restoring the file from a backup"
+        nothing = act == "retry" and possible
+        why = f": step {letter.step!r} has no check, nor an undo that could be tried without its result" if nothing else ""
+        raise DefinitionError(f"a letter about {letter.kind!r} cannot be {acted}{why}; what can be done: {can}.")
 
 
 def _parse(letter_id: str) -> tuple[str, int]:

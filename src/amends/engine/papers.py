@@ -24,7 +24,7 @@ ACTS: dict[str, tuple[str, ...]] = {
     "diverged": ("retry",),
     "damaged": (),
 }
-"""What a person can do about each kind of dead letter."""
+"""What a person can do about each kind of dead letter; `retry` only where there is something to try again."""
 
 
 class OutcomePaper(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -81,7 +81,12 @@ def letter_row(machine: Machine, letter: DeadLettered, at: float) -> Letter:
     paper = LetterPaper(error=letter.error, waits=_waits(machine), acts=ACTS[letter.kind])
     if effect is not None:
         paper = msgspec.structs.replace(
-            paper, args=Raw(effect.args), result=effect.result or NULL, key=effect.key, attempts=_attempts(effect)
+            paper,
+            acts=tuple(act for act in paper.acts if act != "retry" or effect.retriable),
+            args=Raw(effect.args),
+            result=effect.result or NULL,
+            key=effect.key,
+            attempts=_attempts(effect),
         )
     return Letter(
         machine.run_id,

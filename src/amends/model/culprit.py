@@ -118,7 +118,7 @@ def _lost_key(value: dict[Any, Any], twin: dict[Any, Any], depth: int) -> str | 
     keys = {key: key for key in twin}
     for key in value:
         if key not in keys or not same(key, keys[key], depth):
-            why = "" if type(key) is str else f", a {type(key).__qualname__} and not a str,"
+            why = "" if type(key) is str else f", of type {type(key).__qualname__} and not str,"
             return f"the key {_step(key)!r}{why} did not come back as it was"
     return None
 
@@ -146,7 +146,7 @@ def _foreign(value: Any) -> str | None:
     try:
         canonical.encode(value)
     except UnicodeEncodeError:
-        return f"a {kind.__qualname__} with a lone surrogate, which is not text"
+        return f"a value of type {kind.__qualname__} with a lone surrogate, which is not text"
     except (TypeError, ValueError):
         return f"a value of type {kind.__qualname__}, which is no value that JSON can hold"
     return None

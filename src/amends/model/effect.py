@@ -95,6 +95,15 @@ class Effect:
         return self.phase in BUSY
 
     @property
+    def retriable(self) -> bool:
+        """Whether there is something to try again for a person who asks for that: its check, or its undo."""
+        return self._checkable or (self.step.undoing is not None and (self.result is not None or self.step.tolerant))
+
+    @property
+    def _checkable(self) -> bool:
+        return self.in_doubt and self.step.checking is not None
+
+    @property
     def stands(self) -> bool:
         """Whether it may stay done though nobody waits for it: it lost, and its join does not undo losers."""
         return self.lost in ("keep", "cancel")
@@ -315,9 +324,9 @@ class Effect:
 
     def _retried(self, fact: Retried) -> Iterator[Decision]:
         """Put it back to work where that can help; else the letter is written again, saying what would."""
-        if self.in_doubt and self.step.checking is not None:
+        if self._checkable:
             yield self._check()
-        elif self.step.undoing is not None and (self.result is not None or self.step.tolerant):
+        elif self.retriable:
             yield from self.undo()
         else:
             yield self._again("there is nothing to try again: answer whether it happened, resolve it, or abandon it", fact)

@@ -48,6 +48,10 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     def __str__(self) -> str:
         return f"{self.type}: {self.message}" if self.message else self.type
 
+    def __repr__(self) -> str:
+        data = f", data={bytes(self.data).decode()}" if given(self.data) else ""
+        return f"Failure({self.type!r}, {self.message!r}{f', notes={self.notes!r}' if self.notes else ''}{data})"
+
 
 class Kept(msgspec.Struct, frozen=True, gc=False):
     """An effect that a closed run left in the world, and why."""

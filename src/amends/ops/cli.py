@@ -20,6 +20,7 @@ from amends.ops.load import call_of, load_saga, sagas_of
 from amends.ops.progress import Progress
 from amends.ops.screen import common
 from amends.ops.story import because
+from amends.ops.streams import Commands
 from amends.ops.watching import watch
 from amends.ops.words import plain, state_words
 
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
     from amends.engine.handle import Outcome
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(amends.__version__, prog_name="amends")
 def main() -> None:
     """Durable sagas: look at runs, talk to them, and act on dead letters.
 
-    Exit codes: 0 completed, 2 usage, 3 not found, 4 conflict, 5 store, 10 compensated, 11 needs attention, 12 failed,
-    14 timed out waiting, 20 nothing was proven, 22 an exploration found a defect, 130 interrupted.
+    Exit codes: 0 completed, 2 usage, 3 not found, 4 conflict, 5 store, 6 output not written, 10 compensated,
+    11 needs attention, 12 failed, 14 timed out waiting, 20 nothing was proven, 22 an exploration found a defect,
+    130 interrupted.
     """
 
 

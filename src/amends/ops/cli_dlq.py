@@ -11,8 +11,9 @@ import click
 import msgspec
 from rich.text import Text
 
+from amends.engine.deadletters import fits
 from amends.errors import LetterSettled
-from amends.ops import screen, tables
+from amends.ops import diff, screen, tables
 from amends.ops.cli_runs import by_whom, posted
 from amends.ops.kin import roots_of, row_of
 from amends.ops.screen import common, looking, posting
@@ -77,16 +78,15 @@ def _tell(page: screen.Page, letter: Letter, root: str) -> None:
         "step": letter.step,
         "kind": state_words(letter.kind),
         "opened": instant(letter.opened_at),
-        "error": plain(letter.error),
+        "error": diff.lines(letter.error),
         "notes": "; ".join(plain(note) for note in paper["error"].get("notes", ())),
         "attempts": str(paper.get("attempts", "")),
         "key": paper.get("key", ""),
         "arguments": plain(msgspec.json.encode(paper["args"]).decode()) if "args" in paper else "",
         "result": plain(msgspec.json.encode(paper["result"]).decode()) if "result" in paper else "",
         "waits": paper["waits"] + (f"; so does run {root}" if root != letter.run_id else ""),
-        "acted": plain(f"{letter.acted} by {letter.by}, {instant(letter.acted_at or 0)}: {letter.note}")
-        if letter.acted
-        else "",
+        "acted": plain(f"{letter.acted} by {letter.by}, {instant(letter.acted_at or 0)}") if letter.acted else "",
+        "note": plain(letter.note or ""),
     }
     for name, value in lines.items():
         if value:
@@ -137,6 +137,7 @@ def abandon(letter_id: str, note: str, by: str | None, yes: bool, store: str, as
     letter = asyncio.run(look())
     if letter.acted:
         raise LetterSettled(f"dead letter {letter_id} was {letter.acted} by {letter.by} already.")
+    fits(letter, "abandon", "abandoned")
     if not yes:
         screen.sure(f"Leave what step {letter.step!r} of run {letter.run_id} did in the world for good?")
     row = asyncio.run(_act(store, letter_id, lambda letters: letters.abandon(letter_id, note=note, by=by)))

@@ -48,7 +48,8 @@ def explore(name: str, given: str | None, as_json: bool, store: Any, shards: str
 
     NAME is a saga, or a Scenario of amends.testing, which also says what stands in for the outside world. A saga is explored
     with the World that its module holds, and may nest the other sagas there. Exits with 0 when no rule was broken, 22 when
-    one was, and 20 when nothing was proven: a fault or an end that was asked for never occurred.
+    one was, and 20 when nothing was proven: a fault or an end that was asked for never occurred, or the same faults led to
+    another world.
     """
     from amends.testing.explore import explore as search
 

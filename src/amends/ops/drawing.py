@@ -10,11 +10,11 @@ from rich.text import Text
 
 from amends.model.chunk import NAME as CHUNK
 from amends.model.records import CLOSED
-from amends.ops import figures
+from amends.ops import diff, figures
 from amends.ops.story.causes import culprits, headline
 from amends.ops.story.tree import Growth, rows
 from amends.ops.tables import state
-from amends.ops.words import instant, plain, plus, printable, short, span, times
+from amends.ops.words import instant, plain, plus, printable, short, span, times, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -119,7 +119,7 @@ class Drawing:
 
     def _event(self, tale: Tale, line: Line) -> Text:
         """A line about something that happened to the run."""
-        detail = plain(line.detail)
+        detail = diff.lines(line.detail)
         detail = f": {detail if self._verbose else short(detail, 4 * MOST_ARGS)}" if detail else ""
         if line.kind == "message":
             return Text(f"message {line.what} {plain(line.detail)}, {line.outcome}")
@@ -131,6 +131,7 @@ class Drawing:
             return Text.assemble(("<< ", "yellow"), (line.what, "yellow"), detail)
         if line.kind == "letter":
             hue = "bold red" if line.letter in tale.story.letters else ""  # one that was acted upon needs nobody
+            detail = detail.replace("\n", "\n  ")
             return Text.assemble((f"!! letter {tale.run}#{line.letter} ", hue), f"({line.what}){detail}")
         if line.kind == "end":
             return Text.assemble(state(line.what), detail)
@@ -193,6 +194,10 @@ class Drawing:
         if told.waits_for_losers and told.open:
             still = ", ".join(f"{line.pos} {line.what}" for line in told.open[:FEW_TRIES])
             page.wrap(Text(f"it closes when its losers are at an end; still open: {still}"))
+        if told.due is not None:
+            page.wrap(
+                Text(f"it is rolled back if it has not ended by its deadline, {when(told.due, told.start + self._now)}")
+            )
         for kept in told.kept:
             page.wrap(Text(f"left in the world: {kept.pos} {kept.step} ({plain(kept.why)})"))
         if told.unread:

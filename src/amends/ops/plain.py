@@ -47,6 +47,7 @@ def plain_story(run: str, story: Story, nested: Mapping[str, Story], now: float,
     """A story: its tree, and what is open; instants are seconds since the epoch."""
     return {
         "returned": story.returned,
+        **({} if story.due is None else {"deadline": story.due}),
         "open": [line.pos for line in story.open],
         "story": [_node(node, story.start, now) for node in Growth(nested, whole).tree(run, story)],
     }

@@ -77,7 +77,7 @@ class Page:
 
         `below` stands in front of the lines after the first, if it is not to be blank.
         """
-        for line in _broken(text, max(20, self._width - len(lead))):
+        for line in (part for whole in text.split("\n") for part in _broken(whole, max(20, self._width - len(lead)))):
             line.rstrip()
             self.whole(Text.assemble(lead, line))
             lead = (below or "").ljust(len(lead))
@@ -159,8 +159,8 @@ def aside(text: str) -> None:
 
 
 def show_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    """One JSON document on stdout, in UTF-8 whatever the terminal can show."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def common(command: Command) -> Command:

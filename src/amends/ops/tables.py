@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from amends.ops import diff
 from amends.ops.words import STYLES, instant, plain, span, state_words
 
 if TYPE_CHECKING:
@@ -41,9 +42,10 @@ def _nest(nest: Nest, now: float, stem: str, below: str) -> Iterator[list[Text]]
 
 def letters(page: Page, rows: Sequence[Letter], roots: Mapping[str, str], now: float) -> None:
     """Dead letters; those of one kind with one error stand together. `roots` says what their runs are nested in."""
-    for (kind, error), group in groupby(sorted(rows, key=_alike), key=_alike):
+    for (kind, _), group in groupby(sorted(rows, key=diff.alike), key=diff.alike):
         found = list(group)
-        page.wrap(Text.assemble((state_words(kind), "bold"), f", {len(found)}: {plain(error)}"))
+        first = "" if len({row.error for row in found}) == 1 else ", the first of them"
+        page.wrap(Text.assemble((state_words(kind), "bold"), f", {len(found)}{first}: {diff.lines(found[0].error)}"))
         cells: list[list[Text]] = []
         for row in found:
             acted = f"{row.acted} by {plain(row.by or '')}" if row.acted else f"open for {span(now - row.opened_at)}"
@@ -54,7 +56,3 @@ def letters(page: Page, rows: Sequence[Letter], roots: Mapping[str, str], now: f
             names, cells = [*names[:3], ""], [[*cell[:3], cell[4]] for cell in cells]
         page.columns(names, cells)
         page.wrap(Text(""))
-
-
-def _alike(letter: Letter) -> tuple[str, str]:
-    return letter.kind, letter.error

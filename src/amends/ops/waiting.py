@@ -32,7 +32,7 @@ def waits_for(story: Story, run: Run, now: float) -> Phrase:
     if len(phrases) > MOST:
         said.append(f"and {len(phrases) - MOST} more")
     commands = [command for _, commands in phrases[:MOST] for command in commands]
-    return f"{_before(story)}{_listed(said)}{_unread(story)}", commands
+    return f"{_before(story)}{_listed(said)}{_unread(story)}{_deadline(story, now)}", commands
 
 
 def _before(story: Story) -> str:
@@ -91,6 +91,16 @@ def _body(line: Line, story: Story, run: Run, now: float) -> Phrase:
     name = line.what.removeprefix("receive ")
     limit = f", at most until {when(line.until, now)}" if line.until is not None else ""
     return f"a message {name}{limit}", [f"amends tell {at} {shlex.quote(name)} JSON", cancel]
+
+
+def _deadline(story: Story, now: float) -> str:
+    """What the run's deadline means, and whether it comes before all that is waited for."""
+    if story.due is None:
+        return ""
+    limits = [line.until for line in (*story.waiting.values(), *story.open) if line.until is not None]
+    if limits and story.due < min(limits):
+        return f" Its deadline comes first, {when(story.due, now)}: it is rolled back then."
+    return f" It is rolled back if it has not ended by its deadline, {when(story.due, now)}."
 
 
 def _unread(story: Story) -> str:

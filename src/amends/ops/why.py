@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from amends.model import records as r
 from amends.model.chunk import NAME as CHUNK
+from amends.ops import diff
+from amends.ops.mail import posted
 from amends.ops.story import because
 from amends.ops.waiting import waits_for
 from amends.ops.words import plain, sentence, span, state_words, times
@@ -79,14 +81,21 @@ def explain(look: Look) -> Why:
         waits, more = waits_for(look.story, look.run, look.now)
         said.append(waits or _idle(look))
         commands.extend(more)
-    if look.mail:
-        said.append(f"Posted, and not yet taken up: {', '.join(_mail(fact) for fact in look.mail)}.")
+    said.append(posted(look.mail, look.story))
     if not look.driven and (look.mail or not look.letters):
         said.append(_nobody(look))
         commands.append("amends worker MODULE")
     elif look.driven:
         said.append(f"Worker {look.run.owner} drives it.")
-    return Why(" ".join(part for part in said if part), tuple(dict.fromkeys(commands)))
+    return Why(_joined(said), tuple(dict.fromkeys(commands)))
+
+
+def _joined(said: list[str]) -> str:
+    """Sentences one after the other; what follows a diff begins a line of its own."""
+    text = ""
+    for part in filter(None, said):
+        text += part if not text or text.endswith("\n") else f" {part}"
+    return text.strip()
 
 
 def _within(look: Look) -> str:
@@ -158,8 +167,8 @@ def _letter(letter: Letter) -> str:
         f"last: {error} Look it up by its key {paper.get('key', '')} and answer.",
         "unstorable": f"Step {step!r} took effect, but what it returned cannot be kept: {error} It is not called again. "
         "Answer with a result that can be kept, or undo it by hand and resolve it.",
-        "diverged": f"The code no longer does what the journal says it did: {error} Nothing was called and nothing was "
-        "undone.",
+        "diverged": f"Nothing was called and nothing was undone: the code no longer does what the journal says it did.\n"
+        f"{diff.lines(letter.error)}\n",
         "damaged": f"Its journal is damaged: {error}",
     }[letter.kind]
 
@@ -174,12 +183,6 @@ def acts(letter: Letter) -> list[str]:
         "abandon": f"amends dlq abandon {at} --note 'why it may stay'",
     }
     return [f"amends dlq show {at}", *(written[act] for act in msgspec.json.decode(letter.body)["acts"])]
-
-
-def _mail(fact: Any) -> str:
-    if isinstance(fact, r.Told):
-        return f"message {fact.name} from {plain(fact.by)}"
-    return f"{'cancel' if isinstance(fact, r.Cancelled) else type(fact).__name__.lower()} by {plain(fact.by)}"
 
 
 def _nobody(look: Look) -> str:

@@ -16,6 +16,9 @@ STYLES = {
 }
 """A clean rollback is a correct outcome: never red."""
 
+YEAR = 365.2425 * 86400
+"""Seconds."""
+
 
 def plain(text: str) -> str:
     """Text that others wrote, on one line and without anything that a terminal would obey."""
@@ -38,8 +41,11 @@ def state_words(state: str) -> str:
 
 
 def instant(at: float) -> str:
-    """A date and time of day, in UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    """A date and time of day, in UTC; of an instant that no calendar reaches, its year."""
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return f"the year {_large(1970 + at // YEAR)}"
 
 
 def span(seconds: float) -> str:
@@ -52,7 +58,13 @@ def span(seconds: float) -> str:
         return f"{seconds:.1f} s"
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} days" if seconds < 2 * YEAR else f"{_large(seconds / YEAR)} years"
+
+
+def _large(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0") if number < 1000 else f"{number:.0f}" if number < 1e9 else f"{number:.0e}"
 
 
 def plus(seconds: float) -> str:

@@ -139,6 +139,7 @@ def explore(
     Raises:
         RuleBroken: a world breaks a rule; its text is the story, with a token that replays it.
         Vacuous: a fault or an end that is asked for never occurred, so that the exploration proves nothing about it.
+        Unsteady: the same faults led to another world, so that the exploration proves nothing at all.
         StaleToken: the token to replay is of another version of the saga.
         DefinitionError: an argument is out of range.
     """

@@ -51,6 +51,7 @@ def _acted(story: Story, record: r.Retried | r.Resolved | r.Abandoned | r.Answer
         word = "answered: it happened," if record.happened else "answered: it did not happen,"
     line = story.add("event", f"letter #{record.letter} {word} by {record.by}", detail=getattr(record, "note", ""))
     if about is None:
+        story.parked = True
         interrupt(story)
         return
     about.letter = None

@@ -111,7 +111,9 @@ class Story:
     """A run's story. Times are seconds from `start`, an instant.
 
     `lines` is all of it, `steps` the lines that have a position, `unread` the messages not asked for; `waiting` are the
-    pauses and messages that the saga waits for. `branches` says of which join a position is a branch.
+    pauses and messages that the saga waits for. `branches` says of which join a position is a branch. `deadline` is an
+    instant: a run that has not ended by then is rolled back. `parked`: the run itself had stopped, and a person has put it
+    back to work; no worker has taken it up yet.
     """
 
     lines: list[Line] = field(default_factory=list)
@@ -126,6 +128,8 @@ class Story:
     letters: dict[int, Line] = field(default_factory=dict)
     unread: list[Line] = field(default_factory=list)
     waiting: dict[int, Line] = field(default_factory=dict)
+    deadline: float | None = None
+    parked: bool = False
     rang: int = 0
     turns: int = 0
     recoveries: int = 0
@@ -149,6 +153,11 @@ class Story:
     def open(self) -> list[Line]:
         """What moves on without a person, in the order of the positions."""
         return [line for line in self.steps.values() if line.at_work]
+
+    @property
+    def due(self) -> float | None:
+        """The deadline, as long as it threatens."""
+        return self.deadline if self.state == "running" and not self.returned else None
 
     @property
     def waits_for_losers(self) -> bool:

@@ -113,7 +113,9 @@ def _stop_wanted(story: Story, record: r.StopWanted) -> None:
 
 def _recovered(story: Story, _: r.Recovered) -> None:
     story.recoveries += 1
-    story.add("event", "taken over: the worker before had stopped")
+    again = "taken up again, as its code fits its journal"
+    story.add("event", again if story.parked else "taken over: the worker before had stopped")
+    story.parked = False
     interrupt(story)
 
 

@@ -10,6 +10,9 @@ from amends.ops.words import plus
 if TYPE_CHECKING:
     from amends.ops.story.lines import Line, Story, Tellers
 
+RUN = 0
+"""The position whose timer is the deadline of the run."""
+
 GIVEN_UP = "given up"
 
 
@@ -18,7 +21,9 @@ def _timer_wanted(story: Story, record: r.TimerWanted) -> None:
     if line is not None:
         line.until, line.ok = record.until, None if line.undo == "" else line.ok
         line.tries[-1].pause = max(0.0, record.until - story.start - story.now)
-    elif record.pos:
+    elif record.pos == RUN:
+        story.deadline = record.until
+    else:
         _wait(story, story.add("sleep", "sleep", pos=record.pos, outcome="sleeping", until=record.until))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
+from amends.errors import Unsteady
+
 if TYPE_CHECKING:
     from amends.testing.explorer.faults import Kind
 
@@ -29,10 +31,6 @@ class Path(Protocol):
     def pick(self, place: str, kinds: tuple[Kind, ...]) -> Kind:
         """What happens at a place: one of `kinds`; the first is that nothing goes wrong."""
         ...
-
-
-class OffThePath(Exception):
-    """The world did not come to the place where a fault should happen."""
 
 
 class Given(Path):
@@ -62,8 +60,8 @@ class Given(Path):
         """Check, once the world has ended, that every given fault has happened.
 
         Raises:
-            OffThePath: one had no place.
+            Unsteady: one had no place.
         """
         last = max(self._given, default=-1)
         if self._off or last >= len(self.met):
-            raise OffThePath(self._off or f"it comes to {len(self.met)} places, and a fault is given for number {last + 1}")
+            raise Unsteady(self._off or f"it comes to {len(self.met)} places, and a fault is given for number {last + 1}")

@@ -65,7 +65,7 @@ class Player:
         return ending
 
     def follow(self, deviations: Deviations, *, last: bool = False) -> Played:
-        """The world in which just these faults happen, judged; raises `OffThePath` when one of them cannot.
+        """The world in which just these faults happen, judged; raises `Unsteady` when one of them cannot.
 
         When it is the `last`, nobody asks where others could have happened after them.
         """

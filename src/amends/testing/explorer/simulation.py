@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from amends.errors import JournalDamaged
+from amends.errors import DefinitionError, JournalDamaged
 from amends.model import keys
 from amends.model.records import CLOSED
 from amends.stores.port import LetterQuery, RunQuery
@@ -209,7 +210,8 @@ class Simulation:
 async def _act(engine: Engine, letter: Letter, act: str) -> None:
     dlq, by = engine.dlq, "operator"
     if act == "retry":
-        await dlq.retry(letter.id, by=by)
+        with suppress(DefinitionError):  # there is nothing to try again: they are told so, and the letter waits on
+            await dlq.retry(letter.id, by=by)
     elif act == "resolve":
         await dlq.resolve(letter.id, by=by, note="done by hand")
     elif act == "abandon":

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from amends.errors import StaleToken
+from amends.errors import StaleToken, Unsteady
 from amends.testing.explorer.faults import KINDS
-from amends.testing.explorer.path import Deviation, Deviations, OffThePath
+from amends.testing.explorer.path import Deviation, Deviations
 
 if TYPE_CHECKING:
     from amends.testing.explorer.player import Played, Player
@@ -38,8 +38,8 @@ def replayed(token: str, player: Player) -> Played:
         raise StaleToken(f"this token is of saga {saga!r}, and {mine!r} is explored here.")
     try:
         played = player.follow(deviations)
-    except OffThePath as off:
-        raise StaleToken(_CHANGED.format(f"{off}")) from off
+    except Unsteady as off:
+        raise StaleToken(_CHANGED.format(off.why)) from off
     if _print(played) != mark:
         raise StaleToken(_CHANGED.format("the run comes to other places on its way to the faults"))
     return played
