@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from amends import Compensated, Engine, NeedsAttention, Retry, current, saga, step
+from amends.engine import flight, trouble
 from amends.model import keys
 from amends.stores.memory import MemoryStore
 
@@ -168,3 +169,25 @@ def test_each_store_has_keys_of_its_own_unless_it_is_given_a_namespace() -> None
 
     assert with_engine(work) != with_engine(work)
     assert with_engine(work, namespace="shop") == with_engine(work, namespace="shop") != with_engine(work, namespace="other")
+
+
+def test_a_call_of_which_nothing_can_be_told_is_made_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever goes wrong with what a call brought back, its run does not wait for ever."""
+    monkeypatch.setattr(trouble, "LEAST", 0.0)
+    broken = flight.failure_of
+
+    def fails_once(error: BaseException) -> Any:
+        monkeypatch.setattr(flight, "failure_of", broken)
+        raise RuntimeError("it cannot be told")
+
+    monkeypatch.setattr(flight, "failure_of", fails_once)
+
+    async def work(engine: Engine) -> None:
+        with pytest.raises(Compensated):
+            await engine.run(books(), id="b")
+
+    with_engine(work)
+    assert [each.what for each in calls] == ["book", "book", "unbook None"]
+    assert "what came of step book is not known" in caplog.text and "it cannot be told" in caplog.text

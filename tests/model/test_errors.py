@@ -42,7 +42,11 @@ def made(kind: type[errors.AmendsError]) -> list[Any]:
     return [MADE[kind] if kind in MADE else kind("what happened")]
 
 
-@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, *(range(pickle.HIGHEST_PROTOCOL + 1))], ids=str)
+@pytest.mark.parametrize(
+    "again",
+    [copy.copy, copy.deepcopy, *(range(pickle.HIGHEST_PROTOCOL + 1))],
+    ids=["copy", "deepcopy", *map(str, range(pickle.HIGHEST_PROTOCOL + 1))],
+)
 @pytest.mark.parametrize("kind", sorted(set(tree()), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
 def test_is_the_same_error_again(kind: type[errors.AmendsError], again: Any) -> None:
     for error in made(kind):

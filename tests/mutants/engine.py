@@ -159,7 +159,7 @@ CALLS = [
         "the end of the programme spends attempts",
         "Outcomes: a call that was cancelled from outside is made again, as after a crash",
         "engine/flight.py",
-        "self._why or (_Swept() if _is_swept() else error)",
+        "self._why or (Swept() if _is_swept() else error)",
         "self._why or error",
         ("tests/engine/test_threads.py",),
     ),

@@ -37,14 +37,15 @@ class Interrupted(Exception):
     """The call was interrupted: its branch lost a join, or its run rolls back."""
 
 
-class _Swept(Exception):
+class Swept(Exception):
     """The call's task was cancelled by neither the engine nor the call itself: all tasks are, when a programme is stopped."""
 
 
 class Flight:
     """A call under way. `land` is told the fact that came of it, exactly once, unless the flight was dropped.
 
-    There is no fact of a call that somebody else has cancelled: it is as if the process had ended in the midst of it.
+    There is no fact of a call that somebody else has cancelled, or of which nothing can be told: it is as if the process had
+    ended in the midst of it.
     """
 
     given_up = False
@@ -143,7 +144,7 @@ class Flight:
         except KeyboardInterrupt:
             raise
         except asyncio.CancelledError as error:
-            self._ended(None, self._why or (_Swept() if _is_swept() else error))
+            self._ended(None, self._why or (Swept() if _is_swept() else error))
         except BaseException as error:  # whatever user code raises is the outcome of this attempt
             self._ended(None, error)
         else:
@@ -187,13 +188,13 @@ class Flight:
             return
         self._landed = True
         self._set_alarm(None)
-        self._land(self, self._fact(value, error), error)
-
-    def _fact(self, value: Any, error: BaseException | None) -> Fact | None:
-        """What is to be written about the call; None when it is as if the process had ended."""
-        if isinstance(error, _Swept):
-            return None
-        return self._came_back(value) if error is None else self._broke(error)
+        fact: Fact | None = None
+        if not isinstance(error, Swept):
+            try:
+                fact = self._came_back(value) if error is None else self._broke(error)
+            except Exception as broken:  # the values and errors of users are of any kind, and the run must not wait for ever
+                error = broken
+        self._land(self, fact, error)
 
     def _came_back(self, value: Any) -> Fact:
         at, pos = self._crew.now(), self.effect.pos

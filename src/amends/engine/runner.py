@@ -11,7 +11,7 @@ import msgspec
 
 from amends.engine import family, noloop, telemetry, trouble
 from amends.engine.crew import TOLD, Seen
-from amends.engine.flight import Flight, Interrupted, Kind
+from amends.engine.flight import Flight, Interrupted, Kind, Swept
 from amends.engine.papers import entry, letter_row, outcome_of
 from amends.errors import IllegalFact, JournalDamaged, LeaseLost, StoreError
 from amends.model import records
@@ -272,7 +272,7 @@ class Runner:
         if self._flights.get(pos) is flight:
             del self._flights[pos]
         if fact is None:
-            self._sweep(flight)
+            self._lose(flight, error)
             return
         if error is not None:
             self.machine.live[pos] = error
@@ -355,12 +355,15 @@ class Runner:
             return
         self._take_up_again(f"run {self.row.id}: its journal could not be written, and it is taken up again", error)
 
-    def _sweep(self, flight: Flight) -> None:
-        """A call was cancelled from outside: as after a crash, nobody knows what came of it, and no attempt is spent."""
+    def _lose(self, flight: Flight, error: BaseException | None) -> None:
+        """There is nothing to write about a call: as after a crash, nobody knows what came of it, and no attempt is spent."""
         self._leave()
-        name = flight.effect.step.name
-        log.info("run %s: step %s was cancelled from outside; the run goes on from its journal", self.row.id, name)
-        self._crew.adopt(self.row, trouble.LEAST)
+        about = f"run {self.row.id}: what came of step {flight.effect.step.name} is not known, and it is taken up again"
+        if error is None or isinstance(error, Swept):
+            log.info("%s: it was cancelled from outside", about)
+            self._crew.adopt(self.row, trouble.LEAST)
+        else:
+            self._take_up_again(about, error)
 
     def _take_up_again(self, why: str, error: BaseException) -> None:
         """What was to be written was not: once the store was left alone for a while, the run goes on from its journal."""
