@@ -181,7 +181,10 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Wait until all that was asked is written, give up every run, and say that this worker is gone."""
+        """Wait until all that was asked is written, give up every run, and say that this worker is gone.
+
+        When that cannot be written, it is logged and not raised: the lease does the same, later.
+        """
         ...
 
     async def create(self, run: Run, first: Turn | None) -> Run:
