@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
@@ -99,6 +100,10 @@ class Stage(Protocol):
         ...
 
 
+class Gone(BaseException):
+    """Whoever asks is of a worker that is dead, in a world that is over."""
+
+
 class Bridge(Protocol):
     """Leads from a `def` step, which runs in a thread, to the world that it is explored in."""
 
@@ -161,6 +166,15 @@ class World:
         options = Habits(idempotent, remembers, cancels_by_key, final_checks, refunds, slow)
         made = self.services[name] = Service(self, name, options, refusal, unavailable)
         return made
+
+    @contextmanager
+    def on(self, stage: Stage) -> Generator[None]:
+        """While it lasts, a stage carries all requests."""
+        self.stage = stage
+        try:
+            yield
+        finally:
+            self.stage = None
 
     def clear(self) -> None:
         """Forget everything that happened."""

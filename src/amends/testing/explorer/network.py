@@ -9,6 +9,7 @@ from amends.model.records import StopWanted
 from amends.model.turn import encode_turn
 from amends.testing.clock import Loop
 from amends.testing.explorer import faults
+from amends.testing.world import Gone
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -205,6 +206,20 @@ class Network:
             self._fate.tale.add(None, f"{_place(ask)}, the late request, is refused: {refusal}")
         else:
             self._fate.tale.add(None, f"{_place(ask)}, the late request, {_DID[ask.verb]}, answer {answer!r}")
+
+
+class Afterlife:
+    """Carries nothing: what the dead of a world that is over still ask for, nobody hears."""
+
+    async def carry(self, ask: Ask) -> Any:
+        """See `world.Stage`."""
+        raise Gone
+
+    def doubled(self, effect: Effect) -> None:
+        """See `world.Stage`."""
+
+
+AFTERLIFE = Afterlife()
 
 
 def _subject(ask: Ask) -> tuple[str, str | None, str]:

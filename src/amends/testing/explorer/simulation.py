@@ -16,7 +16,7 @@ from amends.testing.explorer import faults
 from amends.testing.explorer.account import Account
 from amends.testing.explorer.ending import Ending
 from amends.testing.explorer.journal import at_once
-from amends.testing.explorer.network import TRAVEL, Network
+from amends.testing.explorer.network import AFTERLIFE, TRAVEL, Network
 from amends.testing.explorer.scenario import RUN
 from amends.testing.explorer.tale import Tale
 from amends.testing.explorer.team import Workforce
@@ -70,21 +70,22 @@ class Simulation:
 
     def run(self) -> Ending:
         """Play the world until nothing moves any more, and say how it ended."""
-        world = self.scenario.world
-        world.clear()
-        world.stage = self._network
-        try:
-            if self.scenario.setup is not None:
-                self.scenario.setup()
+        self.scenario.world.clear()
+        if self.scenario.setup is not None:
+            self.scenario.setup()
+        with self.scenario.world.on(self._network):
             for _ in range(self.scenario.workers):
                 self.team.enlist()  # each of them starts the run, and one of them is first
             quiet = self._play()
             while quiet and self._stir():
                 quiet = self._play()
             return self._ending(quiet)
-        finally:
-            world.stage = None
+
+    def bury(self) -> None:
+        """Free what the world still holds, once it has been judged: only then may what its dead leave behind be heard of."""
+        with self.scenario.world.on(AFTERLIFE):
             self.team.bury()
+        self._house.close()
 
     def _play(self) -> bool:
         quiet = self.clock.run(horizon=HORIZON, most=MOST_CALLBACKS)
@@ -190,6 +191,11 @@ class Simulation:
         """See `Fate`."""
         needle = key.encode()
         return any(needle in body for body in reversed(self._house.bodies(run_id)))  # most likely in the latest
+
+    def refuse(self, why: AmendsError) -> None:
+        """See `Fate`."""
+        self.refused = self.refused or why
+        self.clock.stop()
 
     def breaks(self, rule: str, why: str) -> None:
         """See `Fate`."""

@@ -67,7 +67,7 @@ class Worker:
     async def _live(self) -> None:
         await self.engine.__aenter__()
         crew = self.engine._crew
-        crew.threads = Threads()  # type: ignore[assignment]
+        crew.threads = Threads(self._fate)  # type: ignore[assignment]
         while self._client:
             try:
                 await self.engine.start(self._fate.scenario.call, id=RUN)
@@ -76,7 +76,7 @@ class Worker:
             except StoreError:
                 await asyncio.sleep(1)
             except AmendsError as refused:
-                self._fate.refused = refused
+                self._fate.refuse(refused)
                 return
             else:
                 return
