@@ -117,7 +117,7 @@ def test_what_a_dead_worker_still_says_nobody_hears_before_the_next_world(call: 
 
 
 def test_a_thread_that_is_blocked_for_good_is_an_error(held: Any) -> None:
-    with pytest.raises(DefinitionError, match="'waits_for_its_lock' has held its thread for 0.05 seconds of real time"):
+    with pytest.raises(DefinitionError, match=r"'waits_for_its_lock' has held its thread for 0\.05 seconds of real time"):
         explore(blocks(), world=world)
 
 

@@ -79,7 +79,7 @@ class _Lockstep:
         return _unwrapped(self._answers.get())
 
     def _heard(self) -> tuple[bool, Any]:
-        """The thread's next wish, or how it ended. One that does neither has stopped the world, and no world is of use then."""
+        """The thread's next wish, or how it ended. If neither comes, the exploration is of no use."""
         try:
             return self._wishes.get(timeout=PATIENCE)
         except Empty:
@@ -113,7 +113,7 @@ def _blocked() -> DefinitionError:
     running = known()
     return DefinitionError(
         f"step {running.step if running else '?'!r} has held its thread for {PATIENCE:g} seconds of real time, and asked no "
-        "service for anything: does it wait for a lock, a queue or the real clock? A simulated world stands still meanwhile, so "
-        "nobody comes to free it, and a worker that was killed keeps its locks. Let it wait for a service of a World, or give "
-        "explore(...) a fake(step, service) that stands in for it."
+        "service for anything: does it wait for a lock, a queue or the real clock? A simulated world stands still meanwhile, "
+        "so nobody comes to free it, and a worker that was killed keeps its locks. Let it wait for a service of a World, or "
+        "give explore(...) a fake(step, service) that stands in for it."
     )

@@ -84,7 +84,7 @@ class Player:
         if last is not None:
             before = last.refused
             last.bury()
-            if last.refused is not before:
+            if last.refused is not None and last.refused is not before:
                 raise last.refused
 
     def complain(self, rule: str, why: str) -> None:
