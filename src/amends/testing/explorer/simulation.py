@@ -37,8 +37,8 @@ HORIZON = 400 * 86_400.0
 MOST_CALLBACKS = 50_000
 """Callbacks in which a world must come to its end: more is taken as going on for ever."""
 
-MOST_TURNS = 1_000
-"""Turns of its journals in which a world must come to its end: more is taken as going on for ever, too."""
+MOST_COMMITS = 1_000
+"""Commits in which a world must come to its end: more is taken as going on for ever, too. Of a sleep there are two."""
 
 HOUR = 3600.0
 
@@ -67,7 +67,7 @@ class Simulation:
         self._draws = count(1)
         self._drivers: dict[str, tuple[int, int]] = {}
         self._acts = 0
-        self._turns = 0
+        self._commits = 0
         self._begun = False
         self._auditor = house.attach()
         at_once(self._auditor.open("auditor", lease=None))
@@ -177,8 +177,8 @@ class Simulation:
         """See `Fate`."""
         if self._drivers[change.run_id] != (change.epoch, worker.number):
             self.breaks("fenced", f"the store accepted a turn of worker {worker.number} at epoch {change.epoch}")
-        self._turns += 1
-        if self._turns == MOST_TURNS:
+        self._commits += 1
+        if self._commits == MOST_COMMITS:
             self.clock.stop()
         for run in change.starts:
             if run.owner is not None and run.id not in self._drivers:
