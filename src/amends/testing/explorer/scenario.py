@@ -6,9 +6,10 @@ from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 
 from amends.errors import DefinitionError
+from amends.model.codec import shape_of
 from amends.model.saga import Saga
 from amends.testing.explorer import faults
 from amends.testing.world import World
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 Act: TypeAlias = Literal["retry", "resolve", "abandon", "happened", "did not happen"]
 StoreKind: TypeAlias = Literal["memory", "sqlite"]
+
+ACTS: tuple[str, ...] = get_args(Act)
+"""All that an operator can do about a dead letter."""
 
 
 class Condition(Protocol):
@@ -71,6 +75,8 @@ class Scenario:
             raise DefinitionError(f"there is no fault {unknown[0]!r}; the faults are {', '.join(faults.KINDS)}.")
         if not 1 <= self.workers <= 8:
             raise DefinitionError(f"explore(workers={self.workers!r}): 1 to 8.")
+        for message in self.tell:
+            shape_of(type(message)).encode(message)  # refused now, and not by every worker that is to send it
 
     @property
     def saga(self) -> Saga[..., Any]:

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from amends.errors import JournalDamaged
+from amends.errors import DefinitionError, JournalDamaged
 from amends.model import keys
 from amends.model.records import CLOSED
 from amends.stores.port import LetterQuery, RunQuery
@@ -17,7 +17,7 @@ from amends.testing.explorer.account import Account
 from amends.testing.explorer.ending import Ending
 from amends.testing.explorer.journal import at_once
 from amends.testing.explorer.network import AFTERLIFE, TRAVEL, Network
-from amends.testing.explorer.scenario import RUN
+from amends.testing.explorer.scenario import ACTS, RUN
 from amends.testing.explorer.tale import Tale
 from amends.testing.explorer.team import Workforce
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from amends.testing.explorer.fate import Actor
     from amends.testing.explorer.faults import Kind, Occasion
     from amends.testing.explorer.path import Path
-    from amends.testing.explorer.scenario import Scenario
+    from amends.testing.explorer.scenario import Act, Scenario
     from amends.testing.explorer.stores import House
 
 HORIZON = 400 * 86_400.0
@@ -101,7 +101,7 @@ class Simulation:
         """When nothing moves: what was under way arrives, and the operator acts. False when that moves nothing either."""
         if self._network.land():
             return True
-        acts = [(letter, act) for letter in self._letters() if (act := self.scenario.operator(letter)) is not None]
+        acts = [(letter, act) for letter in self._letters() if (act := self._decided(letter)) is not None]
         if not acts or self._acts >= MOST_ACTS:
             return False
         worker = self.team.open
@@ -112,6 +112,16 @@ class Simulation:
             worker.act(partial(_act, letter=letter, act=act))
             self.tale.add(None, f"the operator acts on dead letter {letter.id}: {act}")
         return True
+
+    def _decided(self, letter: Letter) -> Act | None:
+        """What the operator does about a dead letter; they are not asked about one that breaks a rule by being there."""
+        if letter.kind in ("diverged", "damaged"):
+            return None
+        act = self.scenario.operator(letter)
+        if act is not None and act not in ACTS:
+            known = ", ".join(map(repr, ACTS))
+            raise DefinitionError(f"operator(...) said {act!r} about dead letter {letter.id}: it can say {known}, or None.")
+        return act
 
     def _ending(self, quiet: bool) -> Ending:
         auditor = self._auditor
@@ -219,7 +229,7 @@ class Simulation:
         self._hand.call_later(1.0, self._send, message, arrived)
 
 
-async def _act(engine: Engine, letter: Letter, act: str) -> None:
+async def _act(engine: Engine, letter: Letter, act: Act) -> None:
     dlq, by = engine.dlq, "operator"
     if act == "retry":
         await dlq.retry(letter.id, by=by)

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from amends.engine.engine import Engine
-from amends.errors import AmendsError, EngineClosed, RunClosed, StoreError, UnknownRun
+from amends.errors import AmendsError, EngineClosed, LetterSettled, RunClosed, StoreError, UnknownRun
 from amends.testing.clock import Loop, Pace
 from amends.testing.explorer import wall
 from amends.testing.explorer.lockstep import Threads
@@ -101,8 +101,13 @@ class Worker:
         async def acting() -> None:
             try:
                 await does(self.engine)
-            except (RunClosed, UnknownRun):
+            except (RunClosed, UnknownRun, LetterSettled):
                 pass  # it ended in the meantime, or never began: there is nothing to ask of it
+            except (EngineClosed, StoreError):
+                return  # it is asked again, of another worker
+            except AmendsError as refused:
+                self._fate.refuse(refused)
+                return
             if done is not None:
                 done()
 
