@@ -184,6 +184,12 @@ for _name in sorted(set(dir(asyncio.AbstractEventLoop)) - set(dir(Virtual))):
 class Loop(Virtual):
     """An event loop on a shared clock, which can stand still or die as a process does."""
 
+    def unread(self) -> list[BaseException | None]:
+        """The errors of tasks that nobody has asked for; of a dead loop none, whose tasks died before they could be asked."""
+        if self.pace is Pace.DEAD:
+            return []
+        return [task.exception() for task in self._tasks if task._log_traceback]  # type: ignore[attr-defined]
+
     def freeze(self) -> None:
         """Stand still, as a stopped process does."""
         self.pace = Pace.FROZEN

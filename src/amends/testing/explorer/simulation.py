@@ -126,13 +126,14 @@ class Simulation:
     def _ending(self, quiet: bool) -> Ending:
         auditor = self._auditor
         rows: list[Run] = sorted(at_once(auditor.runs(RunQuery(limit=MOST_RUNS))), key=lambda run: (len(run.id), run.id))
-        errors = [error for worker in self.team for error in worker.loop.errors]
+        errors = [error.get("exception") or error for worker in self.team for error in worker.loop.errors]
+        errors += [error for worker in self.team for error in worker.loop.unread()]
         return Ending(
             scenario=self.scenario,
             accounts={row.id: self._account(row) for row in rows},
             effects=list(self.scenario.world.effects),
             asked=frozenset(self.scenario.world.asked),
-            broken=[*self.broken, *(("no_stray_error", str(error.get("exception") or error)) for error in errors)],
+            broken=[*self.broken, *(("no_stray_error", _said(error)) for error in errors)],
             tale=self.tale,
             quiet=quiet,
             refused=self.refused,
@@ -227,6 +228,10 @@ class Simulation:
             self.tale.add(None, f"the run is told {message!r}")
             worker.act(lambda engine: engine.tell(RUN, message, by="somebody"), arrived.set)
         self._hand.call_later(1.0, self._send, message, arrived)
+
+
+def _said(error: object) -> str:
+    return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
 
 
 async def _act(engine: Engine, letter: Letter, act: Act) -> None:
