@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -290,6 +291,27 @@ def test_what_users_expect_is_told_in_their_words() -> None:
     unmet = finding(own.pays(5), world=own.world, expect=[when_compensated(lambda ending: False)])
     assert len(unmet.exploration.found.deviations) == 1 and "does not hold" in str(unmet)
     assert explore(own.pays(5), world=own.world, faults=1, expect=[always(lambda ending: None)]).ok
+
+
+def test_an_expectation_that_breaks_is_a_finding_with_its_error() -> None:
+    def looks_for_a_second_effect(ending: Ending) -> None:
+        assert ending.effects[1]
+
+    exploration = finding(own.pays(5), world=own.world, expect=[when_completed(looks_for_a_second_effect)]).exploration
+    assert exploration.found.breaches[0].rule == "looks_for_a_second_effect" and exploration.token
+    story = re.sub(r"\s+", " ", str(exploration))
+    assert re.search(
+        r"cannot judge it: IndexError: list index out of range \(in looks_for_a_second_effect, line \d+\)", story
+    )
+
+
+def test_nobody_would_await_an_async_expectation() -> None:
+    async def is_never_awaited(ending: Ending) -> bool:
+        return False
+
+    for expects in (always, when_completed, when_compensated):
+        with pytest.raises(DefinitionError, match="is_never_awaited is an `async def`"):
+            expects(is_never_awaited)  # type: ignore[arg-type]
 
 
 def test_an_exploration_without_an_outside_is_vacuous() -> None:

@@ -30,7 +30,9 @@ class Threads:
     async def run(self, function: Callable[[], Any]) -> Any:
         """Call `function` in a thread; a cancelled call lets its thread go on alone."""
         loop: Any = asyncio.get_running_loop()
-        return await asyncio.shield(loop.create_task(_Lockstep(function, self._fate).run()))
+        alone = loop.create_task(_Lockstep(function, self._fate).run())
+        alone.add_done_callback(_forget)
+        return await asyncio.shield(alone)
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -93,6 +95,12 @@ class _Lockstep:
         except BaseException as error:  # it belongs to the one who called the function
             came = None, error
         self._wishes.put((True, came))
+
+
+def _forget(alone: asyncio.Task[Any]) -> None:
+    """A cancelled call does not hear how its thread ends: as in reality, nobody does."""
+    if not alone.cancelled():
+        alone.exception()
 
 
 async def _tried(wish: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
