@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from amends import DefinitionError
-from amends.errors import NotStorable
-from amends.testing import Scenario, World, explore
+from amends.errors import NotStorable, RuleBroken
+from amends.testing import Scenario, World, always, explore, fake
 from amends.testing.explorer.elsewhere import Elsewhere
 from amends.testing.explorer.path import Deviation
 from amends.testing.explorer.player import playing
@@ -27,6 +27,28 @@ def test_an_act_that_does_not_fit_the_letter_is_refused() -> None:
     """`broken` makes a letter about an undo that failed: whether the step happened is known there."""
     with pytest.raises(DefinitionError, match="a letter about 'undo_failed' cannot be answered; what can be done: retry"):
         explore(own.fails_at_the_end("ada"), **SENDS, kinds=["broken"], operator=lambda letter: "happened", reaches=())
+
+
+@pytest.mark.parametrize("call", [own.pays(5), own.drives("ada")], ids=["task", "thread"])
+def test_a_step_that_uses_the_services_of_another_world_is_an_error_of_the_test(call: Any) -> None:
+    before = len(own.world.effects)
+    with pytest.raises(DefinitionError, match=r"step of \w+ uses <service \w+> of a World that is not explored here: give"):
+        explore(call, faults=1)
+    assert len(own.world.effects) == before, "nothing was done there"
+
+
+def test_a_fake_of_another_world_is_refused_before_the_first_world() -> None:
+    with pytest.raises(DefinitionError, match="the fake of step charge uses <service bank> of a World that is not explored"):
+        explore(own.pays(5), fakes=[fake(own.charge, own.bank, returns="r")])
+
+
+def test_whoever_sets_a_world_up_or_judges_it_may_ask_its_services_and_others() -> None:
+    till = World().service("till")
+
+    def looks(_: object = None) -> None:
+        assert own.bank.sync.check(key="nobody's") is None and till.sync.check(key="nobody's") is None
+
+    assert explore(own.pays(5), **SENDS, setup=looks, expect=[always(looks)]).ok
 
 
 def test_an_operator_is_not_asked_about_a_run_that_was_parked() -> None:

@@ -188,7 +188,7 @@ class Loop(Virtual):
         """The errors of tasks that nobody has asked for; of a dead loop none, whose tasks died before they could be asked."""
         if self.pace is Pace.DEAD:
             return []
-        return [task.exception() for task in self._tasks if task._log_traceback]  # type: ignore[attr-defined]
+        return [task.exception() for task in self._tasks if task._log_traceback]
 
     def freeze(self) -> None:
         """Stand still, as a stopped process does."""

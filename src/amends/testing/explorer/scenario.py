@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from amends.model.call import Call
     from amends.stores.port import Letter
     from amends.testing.fakes import Fake
+    from amends.testing.world import Service
 
 Act: TypeAlias = Literal["retry", "resolve", "abandon", "happened", "did not happen"]
 StoreKind: TypeAlias = Literal["memory", "sqlite"]
@@ -50,6 +51,14 @@ def nobody(letter: Letter) -> Act | None:
     return None
 
 
+def not_of_this_world(who: str, service: Service) -> DefinitionError:
+    """A service is used that nobody watches: what is said to whoever explores."""
+    return DefinitionError(
+        f"{who} uses {service!r} of a World that is not explored here: give its World to explore(..., world=...), and take all "
+        "services from that one World."
+    )
+
+
 @dataclass(frozen=True)
 class Scenario:
     """See `explore` for what each of these means."""
@@ -75,6 +84,9 @@ class Scenario:
             raise DefinitionError(f"there is no fault {unknown[0]!r}; the faults are {', '.join(faults.KINDS)}.")
         if not 1 <= self.workers <= 8:
             raise DefinitionError(f"explore(workers={self.workers!r}): 1 to 8.")
+        for fake in self.fakes:
+            if self.world.services.get(fake.service.name) is not fake.service:
+                raise not_of_this_world(f"the fake of step {fake.step.name}", fake.service)
         for message in self.tell:
             shape_of(type(message)).encode(message)  # refused now, and not by every worker that is to send it
 
