@@ -329,6 +329,13 @@ def test_what_is_asked_for_must_occur() -> None:
         explore(own.pays(5), world=own.world, faults=1, fakes=[fake(own.opens, own.hotel, returns=1)])
 
 
+def test_a_deadline_passes_between_calls_too_where_there_is_one() -> None:
+    late = explore(own.hurries("ada"), world=own.world, faults=1, kinds=["deadline"], reaches=["compensated"]).tally
+    assert late.ends == {"completed": 1, "compensated": late.fired["deadline"]}
+    with pytest.raises(Vacuous, match="never occurred: deadline"):
+        explore(own.pays(5), world=own.world, faults=1, kinds=["cancel", "deadline"])
+
+
 def test_faults_can_be_left_out() -> None:
     tally = explore(own.pays(5), world=own.world, faults=1, without=["cancel", "restart"]).tally
     assert tally.fired["crash_after_commit"] and not tally.fired["cancel"] and not tally.fired["restart"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from amends import DefinitionError
-from amends.errors import NotStorable, RuleBroken
+from amends.errors import NotStorable
 from amends.testing import Scenario, World, always, explore, fake
 from amends.testing.explorer.elsewhere import Elsewhere
 from amends.testing.explorer.path import Deviation

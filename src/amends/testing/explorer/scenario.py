@@ -54,8 +54,8 @@ def nobody(letter: Letter) -> Act | None:
 def not_of_this_world(who: str, service: Service) -> DefinitionError:
     """A service is used that nobody watches: what is said to whoever explores."""
     return DefinitionError(
-        f"{who} uses {service!r} of a World that is not explored here: give its World to explore(..., world=...), and take all "
-        "services from that one World."
+        f"{who} uses {service!r} of a World that is not explored here: give its World to explore(..., world=...), and take "
+        "all services from that one World."
     )
 
 
