@@ -6,6 +6,7 @@ import gc
 import json
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -293,6 +294,27 @@ def test_what_users_expect_is_told_in_their_words() -> None:
     assert explore(own.pays(5), world=own.world, faults=1, expect=[always(lambda ending: None)]).ok
 
 
+def test_an_expectation_that_breaks_is_a_finding_with_its_error() -> None:
+    def looks_for_a_second_effect(ending: Ending) -> None:
+        assert ending.effects[1]
+
+    exploration = finding(own.pays(5), world=own.world, expect=[when_completed(looks_for_a_second_effect)]).exploration
+    assert exploration.found.breaches[0].rule == "looks_for_a_second_effect" and exploration.token
+    story = re.sub(r"\s+", " ", str(exploration))
+    assert re.search(
+        r"cannot judge it: IndexError: list index out of range \(in looks_for_a_second_effect, line \d+\)", story
+    )
+
+
+def test_nobody_would_await_an_async_expectation() -> None:
+    async def is_never_awaited(ending: Ending) -> bool:
+        return False
+
+    for expects in (always, when_completed, when_compensated):
+        with pytest.raises(DefinitionError, match="is_never_awaited is an `async def`"):
+            expects(is_never_awaited)  # type: ignore[arg-type]
+
+
 def test_an_exploration_without_an_outside_is_vacuous() -> None:
     with pytest.raises(Vacuous, match="No step met the outside world"):
         explore(own.naps_alone(), faults=1)
@@ -306,6 +328,13 @@ def test_what_is_asked_for_must_occur() -> None:
         explore(own.pays(5), world=own.world, faults=1, reaches=["abandoned"])
     with pytest.raises(Vacuous, match="'opens' has a fake and never took effect"):
         explore(own.pays(5), world=own.world, faults=1, fakes=[fake(own.opens, own.hotel, returns=1)])
+
+
+def test_a_deadline_passes_between_calls_too_where_there_is_one() -> None:
+    late = explore(own.hurries("ada"), world=own.world, faults=1, kinds=["deadline"], reaches=["compensated"]).tally
+    assert late.ends == {"completed": 1, "compensated": late.fired["deadline"]}
+    with pytest.raises(Vacuous, match="never occurred: deadline"):
+        explore(own.pays(5), world=own.world, faults=1, kinds=["cancel", "deadline"])
 
 
 def test_faults_can_be_left_out() -> None:

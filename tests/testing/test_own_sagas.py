@@ -38,4 +38,4 @@ def test_together_they_reach_every_end_by_every_fault(store: StoreKind) -> None:
         ends |= set(tally.ends)
         fired |= set(tally.fired)
     assert ends == {"completed", "compensated", "partly_compensated", "needs_attention", "abandoned"}
-    assert {"unavailable", "deadline_before", "deadline_in_call", "message_late", "broken"} <= fired
+    assert {"unavailable", "deadline_before", "deadline_in_call", "deadline", "message_late", "broken"} <= fired

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from amends.errors import RuleBroken
 from amends.model.call import Call
 from amends.testing import Ending, Exploration, always, explore, when_completed
-from tests.testing.planted import keys, undos
+from amends.testing.explorer.brief import brief, cut
+from tests.testing.planted import endless, keys, undos
 
 UNLUCKY = {"reaches": ("compensated",)}
 ANYHOW: dict[str, Any] = {"reaches": ()}
@@ -30,6 +32,8 @@ PLANTED: dict[str, tuple[Call[Any], str, int, str, dict[str, Any]]] = {
     "an undo undoes something else": (undos.undoes_the_wrong_thing(), "nothing_left", 0, "book_suite", {}),
     "no key is passed on": (keys.pays_without_key(), "one_effect", 1, "pay_without_key", {}),
     "a key is made of the time": (keys.pays_by_the_clock(), "one_effect", 1, "pay_by_the_clock", {}),
+    "a key is made of the second": (keys.pays_by_the_second(), "one_effect", 1, "pay_by_the_second", {}),
+    "a body goes by the time of day": (keys.pays_in_the_first_hour(), "replays", 0, "pay_well", {}),
     "an undo ignores None": (undos.ignores_a_lost_answer(), "nothing_left", 1, "book_car", {}),
     "an undo needs an answer": (
         undos.needs_the_answer(),
@@ -50,6 +54,8 @@ PLANTED: dict[str, tuple[Call[Any], str, int, str, dict[str, Any]]] = {
     "a body draws luck of its own": (keys.draws_of_its_own(), "replays", 0, "visit", {}),
     "two effects, one undone": (undos.undoes_half(), "nothing_left", 0, "book_both", {}),
     "a service is not idempotent": (keys.faxes_twice(), "one_effect", 1, "send_fax", {}),
+    "a body waits for what never comes": (endless.waits_until_it_can_be_had(), "ends", 1, "order_lamp", {}),
+    "a body asks again and again": (endless.looks_again_and_again(), "ends", 0, "look_whether_it_came", {}),
     "an undo's own act arrives twice": (keys.announces(), "one_effect", 2, "announce", {"kinds": ["refused", "duplicate"]}),
 }
 
@@ -58,6 +64,7 @@ REPAIRED: dict[str, tuple[Call[Any], dict[str, Any]]] = {
     "every undo is there, and needed": (undos.forgets_no_undo(False), UNLUCKY),
     "undos undo what was done": (undos.undoes_the_right_thing(), UNLUCKY),
     "the key is passed on": (keys.pays_well(), {}),
+    "a body goes by the time of amends": (keys.pays_in_the_first_hour_by_amends(), {}),
     "an undo cancels by key": (undos.cancels_by_key(), {}),
     "an undo is idempotent": (undos.refunds_once(), UNLUCKY),
     "a failed step ends the saga": (keys.ships_paid(), {"expect": [when_completed(paid)]}),
@@ -70,13 +77,14 @@ REPAIRED: dict[str, tuple[Call[Any], dict[str, Any]]] = {
         TOLD,
     ),
     "a time limit ends the wait": (keys.hangs_for_a_while(), {"kinds": ["crash_after_commit"]}),
+    "a body waits for a while": (endless.waits_for_a_while(), {}),
+    "a body asks three times": (endless.looks_three_times(), {"kinds": ["crash_after_commit", "cancel"]}),
     "what stays on purpose": (undos.keeps_on_purpose(), {"reaches": ("partly_compensated",)}),
 }
 
 
 def world_of(call: Call[Any]) -> Any:
-    module = undos if call.target.function.__module__ == undos.__name__ else keys
-    return module.world
+    return sys.modules[call.target.function.__module__].world
 
 
 def broken(call: Call[Any], **options: Any) -> Exploration:
@@ -97,6 +105,24 @@ def test_it_is_found(name: str) -> None:
     story = str(exploration)
     assert step in story and f"replay='{exploration.token}'" in story
     assert exploration.as_json()["finding"]["breaches"][0]["rule"] == rule
+
+
+def test_a_story_without_end_is_told_by_its_ends_and_its_faults() -> None:
+    exploration = broken(endless.waits_until_it_can_be_had())
+    story = str(exploration)
+    lines = story.splitlines()
+    assert len(lines) < 150
+    assert "the run begins" in story and "after 501 turns" in exploration.found.breaches[0].why
+    assert sum("FAULT" in line for line in lines) == 1
+    left_out = next(int(line.strip("… more").replace(",", "")) for line in lines if line.endswith("more …"))
+    assert left_out > 900
+
+
+def test_a_story_keeps_the_faults_of_its_middle_and_cuts_what_is_long() -> None:
+    lines = list(brief(range(1_000), lambda number: [str(number)], keep=lambda number: number == 500))
+    assert lines[38:44] == ["38", "39", "  … 460 more …", "500", "  … 459 more …", "960"] and len(lines) == 83
+    assert list(brief(range(80), lambda number: [str(number)])) == [str(number) for number in range(80)]
+    assert cut("a" * 1_000) == "a" * 1_000 and cut("a" * 3_000) == "a" * 1_000 + "… (2,000 more letters)"
 
 
 @pytest.mark.parametrize("name", REPAIRED)

@@ -124,28 +124,45 @@ def test_it_is_found(name: str, monkeypatch: Patch) -> None:
     assert len(found.deviations) <= most
 
 
-@step(retry=Retry(attempts=1), no_undo="it only leaves something behind")
-async def leave_a_task() -> str:
-    async def fails() -> None:
-        raise OSError("nobody waits for this")
+left: list[asyncio.Task[None]] = []
 
-    asyncio.get_running_loop().call_soon(_raise)
-    return str(await own.hotel.do("room"))
+
+async def _fail() -> None:
+    _raise()
 
 
 def _raise() -> None:
     raise OSError("nobody waits for this")
 
 
+@step(retry=Retry(attempts=1), no_undo="it only leaves something behind")
+async def leave(how: str) -> str:
+    if how == "callback":
+        asyncio.get_running_loop().call_soon(_raise)
+    else:
+        left.append(asyncio.create_task(_fail()))
+    room = str(await own.hotel.do("room"))
+    if how == "task that is asked":
+        assert isinstance(left[-1].exception(), OSError)
+    return room
+
+
 @saga
-async def leaves_a_task() -> str:
-    return await leave_a_task()
+async def leaves(how: str) -> str:
+    return await leave(how)
 
 
-def test_an_error_that_nobody_waits_for_is_found() -> None:
-    with pytest.raises(RuleBroken, match="nobody waits for this") as caught:
-        explore(leaves_a_task(), world=own.world)
+@pytest.mark.parametrize("how", ["callback", "task"])
+def test_an_error_that_nobody_waits_for_is_found(how: str) -> None:
+    with pytest.raises(RuleBroken, match="OSError: nobody waits for this") as caught:
+        explore(leaves(how), world=own.world)
     assert caught.value.exploration.found.breaches[0].rule == "no_stray_error"
+
+
+def test_an_error_that_somebody_asks_for_is_no_stray() -> None:
+    """Not even in worlds in which a worker dies before it can ask."""
+    kinds = ["crash_after_effect", "crash_after_commit"]
+    assert explore(leaves("task that is asked"), world=own.world, kinds=kinds).ok
 
 
 def test_two_results_of_one_step_and_records_after_the_end_are_found() -> None:

@@ -52,6 +52,7 @@ class Clock:
         self.now = 0.0
         self.spent = 0
         self.ready: deque[Callback] = deque()
+        self._most = 0
         self._later: list[tuple[float, int, Callback]] = []
         self._order = count()
 
@@ -62,9 +63,10 @@ class Clock:
     def run(self, *, horizon: float, most: int) -> bool:
         """Go on until nothing more happens before `horizon` (seconds); False when there were more than `most` callbacks."""
         ready, runs, frozen = self.ready, Pace.RUNS, Pace.FROZEN
+        self._most = most
         before = now = asyncio._get_running_loop()
         try:
-            while self.spent < most:
+            while self.spent < self._most:
                 callback = ready.popleft() if ready else self._due(horizon)
                 if callback is None:
                     return True
@@ -85,6 +87,10 @@ class Clock:
             return False
         finally:
             asyncio._set_running_loop(before)
+
+    def stop(self) -> None:
+        """Let nothing more happen, as if there had been too many callbacks."""
+        self._most = 0
 
     def _due(self, horizon: float) -> Callback | None:
         """Let time pass until the next callback is due."""
@@ -178,6 +184,12 @@ for _name in sorted(set(dir(asyncio.AbstractEventLoop)) - set(dir(Virtual))):
 class Loop(Virtual):
     """An event loop on a shared clock, which can stand still or die as a process does."""
 
+    def unread(self) -> list[BaseException | None]:
+        """The errors of tasks that nobody has asked for; of a dead loop none, whose tasks died before they could be asked."""
+        if self.pace is Pace.DEAD:
+            return []
+        return [task.exception() for task in self._tasks if task._log_traceback]
+
     def freeze(self) -> None:
         """Stand still, as a stopped process does."""
         self.pace = Pace.FROZEN
@@ -209,5 +221,7 @@ class Loop(Virtual):
 def _close(coroutine: Coroutine[Any, Any, Any] | Any) -> None:
     try:
         coroutine.close()
+    except KeyboardInterrupt:
+        raise
     except BaseException:  # what a dead process still says as it is cleared away, nobody hears
         return

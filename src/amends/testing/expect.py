@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from traceback import extract_tb
 from typing import TYPE_CHECKING, TypeAlias
+
+from amends.errors import DefinitionError
 
 if TYPE_CHECKING:
     from amends.model.records import State
@@ -20,6 +24,10 @@ class Expectation:
     judge: Judge
     states: tuple[State, ...] | None
 
+    def __post_init__(self) -> None:
+        if inspect.iscoroutinefunction(self.judge):
+            raise DefinitionError(f"{self.name} is an `async def`, and nobody awaits what it says: judge in a `def`.")
+
     @property
     def name(self) -> str:
         """How reports call it."""
@@ -33,6 +41,9 @@ class Expectation:
             verdict = self.judge(ending)
         except AssertionError as failed:
             return str(failed).partition("\n")[0] or f"{self.name} does not hold"
+        except Exception as error:  # it is told with the story of the world that it cannot judge
+            at = extract_tb(error.__traceback__)[-1]
+            return f"{self.name} cannot judge it: {type(error).__name__}: {error} (in {at.name}, line {at.lineno})"
         return f"{self.name} does not hold" if verdict is False else None
 
 
@@ -40,7 +51,11 @@ def when_completed(judge: Judge) -> Expectation:
     """Expect something of every world in which the run completed.
 
     Args:
-        judge: gets the `Ending`; it asserts, or returns False when it is not content.
+        judge: a `def` that gets the `Ending`; it asserts, or returns False when it is not content. Whatever else it raises
+            is a finding, too.
+
+    Raises:
+        DefinitionError: `judge` is an `async def`.
     """
     return Expectation(judge, ("completed",))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 from amends.engine.current import Current, known
 from amends.errors import DefinitionError
@@ -94,9 +95,17 @@ class Stage(Protocol):
         """Bring a request to its service, and its answer back."""
         ...
 
+    def foreign(self, ask: Ask) -> None:
+        """A service was asked of a World that is not on this stage; raises when it is for the world that is."""
+        ...
+
     def doubled(self, effect: Effect) -> None:
         """A service was made to take effect a second time for one step."""
         ...
+
+
+class Gone(BaseException):
+    """Whoever asks is of a worker that is dead, in a world that is over."""
 
 
 class Bridge(Protocol):
@@ -114,7 +123,10 @@ class World:
     """Everything outside of the process that a saga can touch; it begins anew with every world that is explored.
 
     `asked` and `undone` hold the keys of the steps for which a service was asked to take effect, and was reached by an undo.
+    `open` is the stage on which any World is played now.
     """
+
+    open: ClassVar[Stage | None] = None
 
     def __init__(self) -> None:
         self.services: dict[str, Service] = {}
@@ -161,6 +173,15 @@ class World:
         options = Habits(idempotent, remembers, cancels_by_key, final_checks, refunds, slow)
         made = self.services[name] = Service(self, name, options, refusal, unavailable)
         return made
+
+    @contextmanager
+    def on(self, stage: Stage) -> Generator[None]:
+        """While it lasts, a stage carries all requests."""
+        self.stage = World.open = stage
+        try:
+            yield
+        finally:
+            self.stage = World.open = None
 
     def clear(self) -> None:
         """Forget everything that happened."""
@@ -252,7 +273,11 @@ class Service:
         ask = Ask(self, verb, what, key, receipt, answer, running)
         if verb == "do" and ask.target == "step":
             self._world.asked.add(ask.behalf)
-        return await self._world.stage.carry(ask) if self._world.stage else ask.apply()
+        if self._world.stage is not None:
+            return await self._world.stage.carry(ask)
+        if World.open is not None:
+            World.open.foreign(ask)
+        return ask.apply()
 
     # ── what happens when a request arrives ─────────────────────────────────────────────────────
 

@@ -9,7 +9,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from amends import Retry, StepFailed, random, receive, saga, step
+from amends import Retry, StepFailed, now, random, receive, saga, step
 from amends.testing import World
 
 world = World()
@@ -46,6 +46,16 @@ async def pay_back_too(receipt: str | None) -> None:
 
 
 @step
+async def pay_by_the_second() -> str:
+    return str(await bank.do("payment", key=f"at-{int(time.time())}"))
+
+
+@pay_by_the_second.undo(retry=TWICE)
+async def pay_back_once_more(receipt: str | None) -> None:
+    await bank.undo(receipt)
+
+
+@step
 async def pay_well() -> str:
     return str(await bank.do("payment"))
 
@@ -63,6 +73,25 @@ async def pays_without_key() -> str:
 @saga
 async def pays_by_the_clock() -> str:
     return await pay_by_the_clock()
+
+
+@saga
+async def pays_by_the_second() -> str:
+    return await pay_by_the_second()
+
+
+@saga
+async def pays_in_the_first_hour() -> str:
+    if time.time() % 86_400 < 3_600:
+        return await pay_well()
+    return "not any more"
+
+
+@saga
+async def pays_in_the_first_hour_by_amends() -> str:
+    if now().hour < 1:
+        return await pay_well()
+    return "not any more"
 
 
 @saga

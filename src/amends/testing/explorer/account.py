@@ -16,6 +16,7 @@ from amends.model.records import Record
 from amends.model.replay import replay
 from amends.model.turn import decode_turn
 from amends.testing.explorer.forks import Forks
+from amends.testing.explorer.wall import elsewhen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +83,8 @@ class Account:
         """A fresh machine to which the journal was told, or how it parted from it."""
         machine = machine_of(self.row, self.sagas)
         try:
-            noloop.call(replay, machine, self.story)
+            with elsewhen():
+                noloop.call(replay, machine, self.story)
         except Diverged as diverged:
             return diverged
         finally:

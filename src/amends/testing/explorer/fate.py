@@ -84,7 +84,6 @@ class Fate(Protocol):
     clock: Clock
     scenario: Scenario
     tale: Tale
-    refused: AmendsError | None
     troubled: bool
 
     @property
@@ -123,6 +122,10 @@ class Fate(Protocol):
 
     def journaled(self, run_id: str, key: str) -> bool:
         """Whether a durable turn of a run holds this key."""
+        ...
+
+    def refuse(self, why: AmendsError) -> None:
+        """The exploration itself is at fault, and no world of it is of use: whoever explores is told why."""
         ...
 
     def breaks(self, rule: str, why: str) -> None:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = str
-Occasion: TypeAlias = Literal["write", "last write", "end", "claim", "start", "message"]
+Occasion: TypeAlias = Literal["write", "write in time", "last write", "end", "claim", "start", "message"]
 
 NOTHING: Kind = ""
 """Nothing goes wrong."""
@@ -35,6 +35,7 @@ WRITES: dict[Kind, str] = {
     "write_refused": "the store refuses the write: nothing of it is durable",
     "cancel": "the run is cancelled now",
     "restart": "the worker is shut down in order, and another one starts",
+    "deadline": "this is durable, and the worker hears of it once the deadline of the run or of a join has passed",
 }
 """What can happen to a turn that is written to the journal."""
 
@@ -54,8 +55,9 @@ KINDS = CALLS | WRITES | CLAIMS | CLOCKS | MESSAGES
 """All faults. A crash before a write or a call is the crash after whatever came before it: nothing else survives a crash."""
 
 _ON: dict[Occasion, tuple[Kind, ...]] = {
-    "write": tuple(WRITES),
-    "last write": tuple(kind for kind in WRITES if kind not in ("cancel", "restart")),
+    "write": tuple(kind for kind in WRITES if kind != "deadline"),
+    "write in time": tuple(WRITES),
+    "last write": tuple(kind for kind in WRITES if kind not in ("cancel", "restart", "deadline")),
     "end": ("write_refused",),
     "claim": tuple(CLAIMS),
     "start": tuple(CLOCKS),
@@ -97,9 +99,9 @@ _OF_TARGET: dict[str, tuple[Kind, ...]] = {
 def of(occasion: Occasion, explored: frozenset[Kind]) -> tuple[Kind, ...]:
     """What can happen on an occasion, beginning with nothing.
 
-    A last write is one of a worker that is being shut down. An end is a write after which nothing is left to do, in a world
-    that a fault has befallen already: whoever is killed, cancelled, shut down or not told of it finds what is found after any
-    other end.
+    A write in time is one before a deadline, a last write one of a worker that is being shut down. An end is a write after
+    which nothing is left to do, in a world that a fault has befallen already: whoever is killed, cancelled, shut down or not
+    told of it finds what is found after any other end.
     """
     return (NOTHING, *(kind for kind in _ON[occasion] if kind in explored))
 

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
     from amends.stores.port import Act, Change, Letter, LetterQuery, Mail, Run, RunQuery, Store, Turn
     from amends.testing.explorer.fate import Actor, Fate
+    from amends.testing.explorer.faults import Occasion
 
 WRITE = 0.001
 """Seconds that a write takes."""
+
+LATE = 60.0
+"""Seconds after a deadline at which a worker hears of a write that it has missed it with."""
 
 _UNKNOWN = "the write failed, and nobody knows whether it is durable"
 
@@ -118,7 +122,7 @@ class Journal:
         fate, worker = self._fate, self.worker
         if done.cancelled():
             return
-        fault = fate.pick(what, fate.kinds_on("end" if ends else "write" if worker.open else "last write"))
+        fault = fate.pick(what, fate.kinds_on("end" if ends else self._occasion()))
         if fault == "write_refused":
             fate.tale.add(worker, f"{what} is not written", turn, run_id)
             done.set_exception(StoreBusy("the store refuses the write. Try again."))
@@ -134,12 +138,24 @@ class Journal:
             done.set_exception(StoreError(_UNKNOWN))
         elif fault == "crash_after_commit":
             fate.team.kill(worker)
+        elif fault == "deadline":
+            worker.loop.call_at((worker.deadline() or 0.0) + LATE, _settle, done, value)
         else:
             done.set_result(value)
             if fault == "cancel":
                 worker.cancel()
             elif fault == "restart":
                 fate.team.restart(worker)
+
+    def _occasion(self) -> Occasion:
+        if not self.worker.open:
+            return "last write"
+        return "write" if self._fate.settled or self.worker.deadline() is None else "write in time"
+
+
+def _settle(done: asyncio.Future[Any], value: Any) -> None:
+    if not done.done():  # whoever waited for it may have given up
+        done.set_result(value)
 
 
 def at_once(answer: Any) -> Any:

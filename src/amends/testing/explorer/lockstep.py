@@ -5,22 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from amends.testing.world import _bridge
+from amends.engine.current import known
+from amends.errors import DefinitionError
+from amends.testing.world import Gone, _bridge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    from amends.testing.explorer.fate import Fate
+
+PATIENCE = 10.0
+"""Seconds of real time in which a thread must end or ask a service for something: the world stands still meanwhile."""
 
 
 class Threads:
     """Stands in for the engine's threads."""
 
+    def __init__(self, fate: Fate) -> None:
+        self._fate = fate
+
     async def run(self, function: Callable[[], Any]) -> Any:
         """Call `function` in a thread; a cancelled call lets its thread go on alone."""
         loop: Any = asyncio.get_running_loop()
-        return await asyncio.shield(loop.create_task(_Lockstep(function).run()))
+        alone = loop.create_task(_Lockstep(function, self._fate).run())
+        alone.add_done_callback(_forget)
+        return await asyncio.shield(alone)
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -29,8 +41,10 @@ class Threads:
 class _Lockstep:
     """One call: the thread works while the world waits for it, and waits while the world plays on."""
 
-    def __init__(self, function: Callable[[], Any]) -> None:
+    def __init__(self, function: Callable[[], Any], fate: Fate) -> None:
         self._function = function
+        self._fate = fate
+        self._gone = False
         self._wishes: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
         self._answers: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
 
@@ -40,22 +54,39 @@ class _Lockstep:
         context.run(_bridge.set, self)
         thread = threading.Thread(target=context.run, args=(self._work,), name="amends-explored-step", daemon=True)
         thread.start()
-        over = False
+        waits = False
         try:
             while True:
-                over, wish = self._wishes.get()
+                over, wish = self._heard()
                 if over:
                     return _unwrapped(wish)
-                self._answers.put(await _tried(wish))
+                waits = True
+                answer = await _tried(wish)
+                waits = False
+                self._answers.put(answer)
         finally:
-            if not over:  # the worker is dead: its thread is cleared away when its world is
-                self._answers.put((None, Killed()))
-            thread.join()
+            self._gone = True
+            if waits:  # the worker is dead: its thread is cleared away when its world is
+                self._answers.put((None, Gone()))
+                thread.join(PATIENCE)
+                if thread.is_alive():
+                    self._fate.refuse(_blocked())
 
     def wait(self, wish: Coroutine[Any, Any, Any]) -> Any:
         """In the thread: let the world play until the wish is granted."""
+        if self._gone:
+            wish.close()
+            raise Gone
         self._wishes.put((False, wish))
         return _unwrapped(self._answers.get())
+
+    def _heard(self) -> tuple[bool, Any]:
+        """The thread's next wish, or how it ended. If neither comes, the exploration is of no use."""
+        try:
+            return self._wishes.get(timeout=PATIENCE)
+        except Empty:
+            self._fate.refuse(blocked := _blocked())
+            raise blocked from None
 
     def _work(self) -> None:
         came: tuple[Any, BaseException | None]
@@ -64,6 +95,12 @@ class _Lockstep:
         except BaseException as error:  # it belongs to the one who called the function
             came = None, error
         self._wishes.put((True, came))
+
+
+def _forget(alone: asyncio.Task[Any]) -> None:
+    """A cancelled call does not hear how its thread ends: as in reality, nobody does."""
+    if not alone.cancelled():
+        alone.exception()
 
 
 async def _tried(wish: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
@@ -80,5 +117,11 @@ def _unwrapped(came: tuple[Any, BaseException | None]) -> Any:
     return value
 
 
-class Killed(BaseException):
-    """The worker of this thread is dead."""
+def _blocked() -> DefinitionError:
+    running = known()
+    return DefinitionError(
+        f"step {running.step if running else '?'!r} has held its thread for {PATIENCE:g} seconds of real time, and asked no "
+        "service for anything: does it wait for a lock, a queue or the real clock? A simulated world stands still meanwhile, "
+        "so nobody comes to free it, and a worker that was killed keeps its locks. Let it wait for a service of a World, or "
+        "give explore(...) a fake(step, service) that stands in for it."
+    )

@@ -9,6 +9,8 @@ from amends.model.records import StopWanted
 from amends.model.turn import encode_turn
 from amends.testing.clock import Loop
 from amends.testing.explorer import faults
+from amends.testing.explorer.scenario import not_of_this_world
+from amends.testing.world import Gone
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,7 +40,7 @@ class Network:
 
     async def carry(self, ask: Ask) -> Any:
         """Bring a request to its service, and its answer back, if nothing happens on the way."""
-        loop = asyncio.get_running_loop()
+        loop = asyncio._get_running_loop()
         if not isinstance(loop, Loop):
             return ask.apply()
         worker = self._fate.team.on(loop)
@@ -56,6 +58,12 @@ class Network:
     def doubled(self, effect: Effect) -> None:
         """A service was made to take effect a second time for one step."""
         self._fate.breaks("one_effect", f"{effect.service} did {effect.what!r} of step {effect.step} a second time")
+
+    def foreign(self, ask: Ask) -> None:
+        """Something that a simulated worker does must not go past the world that it is in: there is no ledger of it."""
+        if isinstance(asyncio._get_running_loop(), Loop):
+            self._fate.refuse(stranger := not_of_this_world(f"{ask.target} of {ask.step or 'nobody'}", ask.service))
+            raise stranger
 
     def land(self) -> bool:
         """Let the requests arrive that were still on their way; False when there were none."""
@@ -205,6 +213,24 @@ class Network:
             self._fate.tale.add(None, f"{_place(ask)}, the late request, is refused: {refusal}")
         else:
             self._fate.tale.add(None, f"{_place(ask)}, the late request, {_DID[ask.verb]}, answer {answer!r}")
+
+
+class Afterlife:
+    """Carries nothing: what the dead of a world that is over still ask for, nobody hears."""
+
+    async def carry(self, ask: Ask) -> Any:
+        """See `world.Stage`."""
+        raise Gone
+
+    def foreign(self, ask: Ask) -> None:
+        """See `world.Stage`."""
+        raise Gone
+
+    def doubled(self, effect: Effect) -> None:
+        """See `world.Stage`."""
+
+
+AFTERLIFE = Afterlife()
 
 
 def _subject(ask: Ask) -> tuple[str, str | None, str]:

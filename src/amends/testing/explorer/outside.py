@@ -1,32 +1,26 @@
-"""The real world, kept out of reach while simulated ones are played: nobody's money moves in an exploration."""
+"""The real world and its time, kept out of reach while simulated ones are played: nobody's money moves in an exploration."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from amends.errors import DefinitionError
+from amends.testing.explorer import wall
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-_DOORS: tuple[tuple[Any, str], ...] = (
-    (socket.socket, "connect"),
-    (socket.socket, "connect_ex"),
-    (socket.socket, "sendto"),
-    (socket, "getaddrinfo"),
-    (subprocess.Popen, "__init__"),
-)
-
 
 @contextmanager
 def out_of_reach() -> Generator[None]:
-    """While it lasts, opening a connection or starting a program is refused, with the cure."""
-    before = [(owner, name, vars(owner).get(name)) for owner, name in _DOORS]
-    for owner, name in _DOORS:
-        setattr(owner, name, _refuse)
+    """While it lasts, opening a connection or starting a program is refused, with the cure; the time of day is a world's."""
+    before = [(owner, name, vars(owner).get(name)) for owner, name, _ in _STAND_INS]
+    for owner, name, stand_in in _STAND_INS:
+        setattr(owner, name, stand_in)
     try:
         yield
     finally:
@@ -42,3 +36,14 @@ def _refuse(*_: Any, **__: Any) -> NoReturn:
         "a step tried to reach the real world while its saga was explored. Let it use a service of a World, or give "
         "explore(...) a fake(step, service) that stands in for it."
     )
+
+
+_STAND_INS: tuple[tuple[Any, str, Any], ...] = (
+    (socket.socket, "connect", _refuse),
+    (socket.socket, "connect_ex", _refuse),
+    (socket.socket, "sendto", _refuse),
+    (socket, "getaddrinfo", _refuse),
+    (subprocess.Popen, "__init__", _refuse),
+    (time, "time", wall.now),
+    (time, "time_ns", wall.now_ns),
+)

@@ -52,14 +52,10 @@ class Player:
         Raises:
             AmendsError: what `engine.start` says to the saga's input.
         """
-        self._now = None
+        self.clear()
         gc.collect(0)  # all that the last world left is young, and still in the processor's caches
-        house = stores.house(self.scenario.store)
-        try:
-            self._now = Simulation(self.scenario, path, house)
-            ending = self._now.run()
-        finally:
-            house.close()
+        self._now = Simulation(self.scenario, path, stores.house(self.scenario.store))
+        ending = self._now.run()
         if ending.refused is not None:
             raise ending.refused
         return ending
@@ -77,6 +73,19 @@ class Player:
             self.first = self.first or played
             self.witness.gather(ending.accounts.values())
         return played
+
+    def clear(self) -> None:
+        """Bury the last world, now that it has been judged.
+
+        Raises:
+            DefinitionError: something of it would not die.
+        """
+        last, self._now = self._now, None
+        if last is not None:
+            before = last.refused
+            last.bury()
+            if last.refused is not None and last.refused is not before:
+                raise last.refused
 
     def complain(self, rule: str, why: str) -> None:
         """A rule is broken in the world that is being played."""
@@ -103,6 +112,7 @@ def playing(scenario: Scenario, witness: Elsewhere) -> Generator[Player]:
         try:
             yield player
         finally:
+            player.clear()
             log.setLevel(level)
             if collecting:
                 gc.enable()

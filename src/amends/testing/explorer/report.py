@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from amends.model.turn import decode_turn
 from amends.testing.explorer import words
+from amends.testing.explorer.brief import brief, cut
 from amends.testing.explorer.rules import NAMES
 from amends.testing.explorer.token import token_of
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 OWN = "This is what you expect of your saga; the story shows how it came about."
 
+
+FAULT = "✗ FAULT"
+"""Who did it, when it was a fault."""
 
 WIDTH = 100
 """Columns of a story; its lines are wrapped, and go on under where they began."""
@@ -64,11 +68,13 @@ _FEW = {0: "no fault at all", 1: "one fault", 2: "two faults"}
 def _wrapped(lead: str, words: str, width: int = WIDTH) -> list[str]:
     """Text behind a lead, in lines that begin where the first one does; words stay whole."""
     room = " " * len(lead)
-    return textwrap.wrap(words, width, initial_indent=lead, subsequent_indent=room, break_long_words=False) or [lead]
+    return textwrap.wrap(cut(words), width, initial_indent=lead, subsequent_indent=room, break_long_words=False) or [lead]
 
 
 def _effects(ending: Ending) -> list[str]:
-    return [f"  {effect}, by step {effect.step}" if effect.step else f"  {effect}" for effect in ending.effects]
+    return list(
+        brief(ending.effects, lambda effect: [f"  {cut(str(effect))}" + f", by step {effect.step}" * bool(effect.step)])
+    )
 
 
 def summary(tally: Tally, width: int = WIDTH) -> str:
@@ -126,7 +132,12 @@ def _of_rule(name: str) -> tuple[str, str]:
 def _events(ending: Ending, wrap: Callable[[str, str], list[str]]) -> list[str]:
     told = _told(ending)
     wide = max((len(f"{at:,.3f}") for at, _, _ in told), default=0)
-    return [line for at, who, what in told for line in wrap(f"  {at:>{wide},.3f}  {who:<9} ", what)]
+
+    def line(event: tuple[float, str, str]) -> list[str]:
+        at, who, what = event
+        return wrap(f"  {at:>{wide},.3f}  {who:<9} ", what)
+
+    return list(brief(told, line, keep=lambda event: event[1] == FAULT))
 
 
 def _told(ending: Ending) -> list[tuple[float, str, str]]:
@@ -136,7 +147,7 @@ def _told(ending: Ending) -> list[tuple[float, str, str]]:
         what = event.what
         if event.turn is not None:
             what = f"{what}: {words.told(decode_turn(event.turn.body), names[event.run_id])}"
-        told.append((event.at, "✗ FAULT" if event.fault else event.who, what))
+        told.append((event.at, FAULT if event.fault else event.who, what))
     return told
 
 

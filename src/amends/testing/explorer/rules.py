@@ -28,7 +28,8 @@ def judged(ending: Ending) -> list[Breach]:
 
 def _ends(ending: Ending) -> Iterator[str]:
     if not ending.quiet:
-        yield "it goes on for ever: something is asked for again and again"
+        turns = sum(len(account.turns) for account in ending.accounts.values())
+        yield f"it goes on for ever: after {turns:,} turns, something is still asked for again and again"
     elif ending.account is None:
         yield "the run never began"
     elif ending.state not in (*CLOSED, "needs_attention"):

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 
 from amends.errors import DefinitionError
+from amends.model.codec import shape_of
 from amends.model.saga import Saga
 from amends.testing.explorer import faults
 from amends.testing.world import World
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
     from amends.model.call import Call
     from amends.stores.port import Letter
     from amends.testing.fakes import Fake
+    from amends.testing.world import Service
 
 Act: TypeAlias = Literal["retry", "resolve", "abandon", "happened", "did not happen"]
 StoreKind: TypeAlias = Literal["memory", "sqlite"]
+
+ACTS: tuple[str, ...] = get_args(Act)
+"""All that an operator can do about a dead letter."""
 
 
 class Condition(Protocol):
@@ -44,6 +49,14 @@ RUN = "explored"
 def nobody(letter: Letter) -> Act | None:
     """The default operator: dead letters stay open, which is an end."""
     return None
+
+
+def not_of_this_world(who: str, service: Service) -> DefinitionError:
+    """A service is used that nobody watches: what is said to whoever explores."""
+    return DefinitionError(
+        f"{who} uses {service!r} of a World that is not explored here: give its World to explore(..., world=...), and take "
+        "all services from that one World."
+    )
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,11 @@ class Scenario:
             raise DefinitionError(f"there is no fault {unknown[0]!r}; the faults are {', '.join(faults.KINDS)}.")
         if not 1 <= self.workers <= 8:
             raise DefinitionError(f"explore(workers={self.workers!r}): 1 to 8.")
+        for fake in self.fakes:
+            if self.world.services.get(fake.service.name) is not fake.service:
+                raise not_of_this_world(f"the fake of step {fake.step.name}", fake.service)
+        for message in self.tell:
+            shape_of(type(message)).encode(message)  # refused now, and not by every worker that is to send it
 
     @property
     def saga(self) -> Saga[..., Any]:

@@ -17,8 +17,8 @@ from amends.testing.explorer import faults
 from amends.testing.explorer.account import Account
 from amends.testing.explorer.ending import Ending
 from amends.testing.explorer.journal import at_once
-from amends.testing.explorer.network import TRAVEL, Network
-from amends.testing.explorer.scenario import RUN
+from amends.testing.explorer.network import AFTERLIFE, TRAVEL, Network
+from amends.testing.explorer.scenario import ACTS, RUN
 from amends.testing.explorer.tale import Tale
 from amends.testing.explorer.team import Workforce
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from amends.testing.explorer.fate import Actor
     from amends.testing.explorer.faults import Kind, Occasion
     from amends.testing.explorer.path import Path
-    from amends.testing.explorer.scenario import Scenario
+    from amends.testing.explorer.scenario import Act, Scenario
     from amends.testing.explorer.stores import House
 
 HORIZON = 400 * 86_400.0
@@ -37,6 +37,9 @@ HORIZON = 400 * 86_400.0
 
 MOST_CALLBACKS = 50_000
 """Callbacks in which a world must come to its end: more is taken as going on for ever."""
+
+MOST_COMMITS = 1_000
+"""Commits in which a world must come to its end: more is taken as going on for ever, too. Of a sleep there are two."""
 
 HOUR = 3600.0
 
@@ -65,27 +68,29 @@ class Simulation:
         self._draws = count(1)
         self._drivers: dict[str, tuple[int, int]] = {}
         self._acts = 0
+        self._commits = 0
         self._begun = False
         self._auditor = house.attach()
         at_once(self._auditor.open("auditor", lease=None))
 
     def run(self) -> Ending:
         """Play the world until nothing moves any more, and say how it ended."""
-        world = self.scenario.world
-        world.clear()
-        world.stage = self._network
-        try:
-            if self.scenario.setup is not None:
-                self.scenario.setup()
+        self.scenario.world.clear()
+        if self.scenario.setup is not None:
+            self.scenario.setup()
+        with self.scenario.world.on(self._network):
             for _ in range(self.scenario.workers):
                 self.team.enlist()  # each of them starts the run, and one of them is first
             quiet = self._play()
             while quiet and self._stir():
                 quiet = self._play()
             return self._ending(quiet)
-        finally:
-            world.stage = None
+
+    def bury(self) -> None:
+        """Free what the world still holds, once it has been judged: only then may what its dead leave behind be heard of."""
+        with self.scenario.world.on(AFTERLIFE):
             self.team.bury()
+        self._house.close()
 
     def _play(self) -> bool:
         quiet = self.clock.run(horizon=HORIZON, most=MOST_CALLBACKS)
@@ -97,7 +102,7 @@ class Simulation:
         """When nothing moves: what was under way arrives, and the operator acts. False when that moves nothing either."""
         if self._network.land():
             return True
-        acts = [(letter, act) for letter in self._letters() if (act := self.scenario.operator(letter)) is not None]
+        acts = [(letter, act) for letter in self._letters() if (act := self._decided(letter)) is not None]
         if not acts or self._acts >= MOST_ACTS:
             return False
         worker = self.team.open
@@ -109,16 +114,27 @@ class Simulation:
             self.tale.add(None, f"the operator acts on dead letter {letter.id}: {act}")
         return True
 
+    def _decided(self, letter: Letter) -> Act | None:
+        """What the operator does about a dead letter; they are not asked about one that breaks a rule by being there."""
+        if letter.kind in ("diverged", "damaged"):
+            return None
+        act = self.scenario.operator(letter)
+        if act is not None and act not in ACTS:
+            known = ", ".join(map(repr, ACTS))
+            raise DefinitionError(f"operator(...) said {act!r} about dead letter {letter.id}: it can say {known}, or None.")
+        return act
+
     def _ending(self, quiet: bool) -> Ending:
         auditor = self._auditor
         rows: list[Run] = sorted(at_once(auditor.runs(RunQuery(limit=MOST_RUNS))), key=lambda run: (len(run.id), run.id))
-        errors = [error for worker in self.team for error in worker.loop.errors]
+        errors = [error.get("exception") or error for worker in self.team for error in worker.loop.errors]
+        errors += [error for worker in self.team for error in worker.loop.unread()]
         return Ending(
             scenario=self.scenario,
             accounts={row.id: self._account(row) for row in rows},
             effects=list(self.scenario.world.effects),
             asked=frozenset(self.scenario.world.asked),
-            broken=[*self.broken, *(("no_stray_error", str(error.get("exception") or error)) for error in errors)],
+            broken=[*self.broken, *(("no_stray_error", _said(error)) for error in errors)],
             tale=self.tale,
             quiet=quiet,
             refused=self.refused,
@@ -173,6 +189,9 @@ class Simulation:
         """See `Fate`."""
         if self._drivers[change.run_id] != (change.epoch, worker.number):
             self.breaks("fenced", f"the store accepted a turn of worker {worker.number} at epoch {change.epoch}")
+        self._commits += 1
+        if self._commits == MOST_COMMITS:
+            self.clock.stop()
         for run in change.starts:
             if run.owner is not None and run.id not in self._drivers:
                 self.drives(run.id, run.epoch, worker)
@@ -192,6 +211,11 @@ class Simulation:
         needle = key.encode()
         return any(needle in body for body in reversed(self._house.bodies(run_id)))  # most likely in the latest
 
+    def refuse(self, why: AmendsError) -> None:
+        """See `Fate`."""
+        self.refused = self.refused or why
+        self.clock.stop()
+
     def breaks(self, rule: str, why: str) -> None:
         """See `Fate`."""
         self.broken.append((rule, why))
@@ -207,7 +231,11 @@ class Simulation:
         self._hand.call_later(1.0, self._send, message, arrived)
 
 
-async def _act(engine: Engine, letter: Letter, act: str) -> None:
+def _said(error: object) -> str:
+    return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
+
+
+async def _act(engine: Engine, letter: Letter, act: Act) -> None:
     dlq, by = engine.dlq, "operator"
     if act == "retry":
         with suppress(DefinitionError):  # there is nothing to try again: they are told so, and the letter waits on

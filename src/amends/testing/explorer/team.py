@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from amends.testing.clock import Loop
 from amends.testing.explorer import faults
 from amends.testing.explorer.journal import WRITE, Journal
-from amends.testing.explorer.worker import EPOCH, LEASE, Worker
+from amends.testing.explorer.wall import EPOCH
+from amends.testing.explorer.worker import LEASE, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,10 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from amends.engine.engine import Engine
-from amends.errors import AmendsError, EngineClosed, RunClosed, StoreError, UnknownRun
+from amends.errors import AmendsError, EngineClosed, LetterSettled, RunClosed, StoreError, UnknownRun
 from amends.testing.clock import Loop, Pace
+from amends.testing.explorer import wall
 from amends.testing.explorer.lockstep import Threads
 from amends.testing.explorer.scenario import RUN
+from amends.testing.explorer.wall import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
     from amends.model.effect import Effect
     from amends.stores.port import Store
     from amends.testing.explorer.fate import Fate
-
-EPOCH = 1_767_225_600.0
-"""The instant at which every world begins: 2026-01-01 in UTC."""
 
 LEASE = 15.0
 """Seconds without a sign of life after which a worker may lose its runs."""
@@ -46,7 +45,7 @@ class Worker:
             namespace="explored",
             lease=LEASE,
             poll=NEVER,
-            wall=lambda: EPOCH + off + fate.clock.now,
+            wall=self.wall,
             luck=fate.luck,
         )
         self.loop.create_task(self._live())
@@ -64,10 +63,15 @@ class Worker:
         """Whether its engine is open."""
         return self.alive and self.engine._open is not None
 
+    def wall(self) -> float:
+        """Its time of day."""
+        return EPOCH + self.off + self._fate.clock.now
+
     async def _live(self) -> None:
+        wall.enter(self.wall)  # also for all that it begins
         await self.engine.__aenter__()
         crew = self.engine._crew
-        crew.threads = Threads()  # type: ignore[assignment]
+        crew.threads = Threads(self._fate)  # type: ignore[assignment]
         while self._client:
             try:
                 await self.engine.start(self._fate.scenario.call, id=RUN)
@@ -76,7 +80,7 @@ class Worker:
             except StoreError:
                 await asyncio.sleep(1)
             except AmendsError as refused:
-                self._fate.refused = refused
+                self._fate.refuse(refused)
                 return
             else:
                 return
@@ -97,8 +101,13 @@ class Worker:
         async def acting() -> None:
             try:
                 await does(self.engine)
-            except (RunClosed, UnknownRun):
+            except (RunClosed, UnknownRun, LetterSettled):
                 pass  # it ended in the meantime, or never began: there is nothing to ask of it
+            except (EngineClosed, StoreError):
+                return  # it is asked again, of another worker
+            except AmendsError as refused:
+                self._fate.refuse(refused)
+                return
             if done is not None:
                 done()
 
