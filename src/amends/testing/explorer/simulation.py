@@ -102,7 +102,9 @@ class Simulation:
         """When nothing moves: what was under way arrives, and the operator acts. False when that moves nothing either."""
         if self._network.land():
             return True
-        acts = [(letter, act) for letter in self._letters() if (act := self._decided(letter)) is not None]
+        acts: list[tuple[Letter, Act]] = [
+            (letter, act) for letter in self._letters() if (act := self._decided(letter)) is not None
+        ]
         if not acts or self._acts >= MOST_ACTS:
             return False
         worker = self.team.open
@@ -119,10 +121,10 @@ class Simulation:
         if letter.kind in ("diverged", "damaged"):
             return None
         act = self.scenario.operator(letter)
-        if act is not None and act not in ACTS:
-            known = ", ".join(map(repr, ACTS))
-            raise DefinitionError(f"operator(...) said {act!r} about dead letter {letter.id}: it can say {known}, or None.")
-        return act
+        if act is None or act in ACTS:
+            return act
+        known = ", ".join(map(repr, ACTS))
+        raise DefinitionError(f"operator(...) said {act!r} about dead letter {letter.id}: it can say {known}, or None.")
 
     def _ending(self, quiet: bool) -> Ending:
         auditor = self._auditor
