@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Act: TypeAlias = Literal["retry", "resolve", "abandon", "happened", "did not happen"]
 StoreKind: TypeAlias = Literal["memory", "sqlite"]
 
-ACTS: tuple[str, ...] = get_args(Act)
+ACTS: tuple[Act, ...] = get_args(Act)
 """All that an operator can do about a dead letter."""
 
 

@@ -117,8 +117,8 @@ class Simulation:
         """What the operator does about a dead letter; they are not asked about one that breaks a rule by being there."""
         if letter.kind in ("diverged", "damaged"):
             return None
-        act = self.scenario.operator(letter)
-        if act is not None and act not in ACTS:
+        act: Act | None = self.scenario.operator(letter)
+        if act not in (None, *ACTS):
             known = ", ".join(map(repr, ACTS))
             raise DefinitionError(f"operator(...) said {act!r} about dead letter {letter.id}: it can say {known}, or None.")
         return act
@@ -234,7 +234,7 @@ def _said(error: object) -> str:
     return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
 
 
-async def _act(engine: Engine, letter: Letter, act: Act) -> None:
+async def _act(engine: Engine, letter: Letter, act: str) -> None:
     dlq, by = engine.dlq, "operator"
     if act == "retry":
         await dlq.retry(letter.id, by=by)
