@@ -83,8 +83,7 @@ class Account:
         """A fresh machine to which the journal was told, or how it parted from it."""
         machine = machine_of(self.row, self.sagas)
         try:
-            with elsewhen():
-                noloop.call(replay, machine, self.story)
+            noloop.call(elsewhen, replay, machine, self.story)
         except Diverged as diverged:
             return diverged
         finally:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 EPOCH = 1_767_225_600.0
 """The instant at which every world begins: 2026-01-01 in UTC."""
@@ -25,14 +27,17 @@ def enter(wall: Callable[[], float]) -> None:
     _wall.set(wall)
 
 
-@contextmanager
-def elsewhen() -> Generator[None]:
-    """While it lasts, it is another time of day than in any world."""
-    before = _wall.set(lambda: ELSEWHEN)
+def elsewhen(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function at another time of day than that of any world."""
+    before = _wall.set(_elsewhen)
     try:
-        yield
+        return function(*args, **kwargs)
     finally:
         _wall.reset(before)
+
+
+def _elsewhen() -> float:
+    return ELSEWHEN
 
 
 def now() -> float:

@@ -124,9 +124,13 @@ class Worker:
 
     def deadline(self) -> float | None:
         """The last instant by the clock for which a run or a join that this worker drives waits; None if there is none."""
-        machines = [runner.machine for runner in self._runners()]
-        waits = [until for machine in machines for pos, until in machine.timers.items() if pos not in machine.effects]
-        return None if not waits else max(waits) - EPOCH - self.off
+        latest = 0.0
+        for runner in self._runners():
+            machine = runner.machine
+            for pos, until in machine.timers.items():
+                if until > latest and pos not in machine.effects:
+                    latest = until
+        return latest - EPOCH - self.off if latest else None
 
     def in_flight(self) -> int:
         """How many calls are under way."""
