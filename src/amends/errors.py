@@ -289,7 +289,17 @@ class RuleBroken(AmendsError, AssertionError):
 
 
 class Vacuous(AmendsError, AssertionError):
-    """An exploration in which a fault or an end that was asked for never occurred: it proves nothing about it."""
+    """An exploration in which a fault or an end that was asked for never occurred: it proves nothing about it.
+
+    The text says what is missing, and what was tried; `exploration` holds all of it.
+    """
+
+    def __init__(self, exploration: Any) -> None:
+        self.exploration = exploration
+        super().__init__(exploration)
+
+    def __str__(self) -> str:
+        return str(self.exploration)
 
 
 class StaleToken(AmendsError):

@@ -45,7 +45,7 @@ def test_a_token_plays_one_world_and_skips_the_others(user: pytest.Pytester, mon
     assert token is not None
     result = user.runpytest_inprocess(f"--amends-replay={token[1]}", "-rs")
     result.assert_outcomes(failed=1, skipped=2)
-    assert "plays a world of saga 'advertises'" in result.stdout.str() and "1 worlds" in result.stdout.str()
+    assert "plays a world of saga 'advertises'" in result.stdout.str() and "1 world (" in result.stdout.str()
     stale = user.runpytest_inprocess("--amends-replay=1.advertises.00000000.1-late_effect")
     assert "another version of the saga" in stale.stdout.str()
     garbage = user.runpytest_inprocess("--amends-replay=nonsense")
