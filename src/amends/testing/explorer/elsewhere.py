@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import msgspec
 
-from amends.errors import AmendsError, Diverged
+from amends.errors import AmendsError, DefinitionError, Diverged
 from amends.model.saga import Saga
 from amends.stores.port import Run, Turn
 from amends.testing.explorer.account import Account
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SEEDS = 3
 """Processes that replay the journals, each with a hash seed of its own. A set of two elements has one of two orders: with
 three others, one in eight goes by unseen."""
+
+HERE = "AMENDS_ELSEWHERE"
+"""Set in the environment of the other processes: what is imported there must not explore, and start others in its turn."""
 
 PATIENCE = 60.0
 """Seconds that another process may take."""
@@ -55,6 +58,8 @@ class Elsewhere:
         self.sheaf = Sheaf()
 
     def __enter__(self) -> Self:
+        if HERE in os.environ:
+            raise DefinitionError("the saga's module explores while it is imported: let a test do so, or a function.")
         if "__main__" not in self._modules.values():
             order = msgspec.json.encode(Order([os.path.abspath(entry) for entry in sys.path], self._modules)) + b"\n"
             mine = os.environ.get("PYTHONHASHSEED")
@@ -87,7 +92,7 @@ def _started(seed: str, order: bytes) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
-        env=os.environ | {"PYTHONHASHSEED": seed},
+        env=os.environ | {"PYTHONHASHSEED": seed, HERE: "1"},
     )
     assert process.stdin is not None
     with suppress(BrokenPipeError):  # why it has ended, it says on stderr

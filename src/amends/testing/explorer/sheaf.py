@@ -32,7 +32,7 @@ class Sheaf:
 
     def __init__(self) -> None:
         self.sheets: dict[Sheet, Deviations] = {}
-        self._seen: set[int] = set()
+        self._seen: dict[int, Deviations] = {}
         self._stride = 1
 
     @property
@@ -54,13 +54,17 @@ class Sheaf:
             if hash(sheet) not in self._seen:
                 if len(self._seen) % self._stride == 0:
                     self.sheets[sheet] = deviations
-                self._seen.add(hash(sheet))
+                self._seen[hash(sheet)] = deviations
         self._thin_out()
 
     def merge(self, other: Sheaf) -> None:
-        """Take in what another process has gathered, which was forked from this one and has the same hashes."""
-        self.sheets |= {sheet: deviations for sheet, deviations in other.sheets.items() if hash(sheet) not in self._seen}
-        self._seen |= other._seen
+        """Take in what a fork of this process has gathered, but for the worlds that both have played.
+
+        Their journals differ in the names of the workers, which hold the number of the process.
+        """
+        both = set(self._seen.values())
+        self.sheets |= {sheet: world for sheet, world in other.sheets.items() if world not in both}
+        self._seen |= {number: world for number, world in other._seen.items() if world not in both}
         self._thin_out()
 
     def smallest_first(self) -> list[tuple[Sheet, Deviations]]:
