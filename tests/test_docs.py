@@ -129,3 +129,12 @@ def test_every_fault_and_every_rule_of_the_explorer_has_its_line() -> None:
     told = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", text, re.MULTILINE))
     assert set(told) == {*KINDS, *NAMES}
     assert {name: rule.sentence for name, rule in NAMES.items()}.items() <= told.items()
+
+
+def test_every_rule_of_the_explorer_has_its_paragraph() -> None:
+    """Stories name it: `docs/explore.md#RULE`."""
+    text = (ROOT / "docs" / "explore.md").read_text()
+    for name, rule in NAMES.items():
+        paragraph = text.partition(f"### `{name}`\n\n")[2].partition("\n\n")[0]
+        assert paragraph.startswith(f"{rule.sentence}\n*What usually breaks it:* "), name
+        assert "\n*What to change:* " in paragraph, name

@@ -299,15 +299,26 @@ class RuleBroken(AmendsError, AssertionError):
 
 
 class Vacuous(AmendsError, AssertionError):
-    """An exploration in which a fault or an end that was asked for never occurred: it proves nothing about it."""
+    """An exploration in which a fault or an end that was asked for never occurred: it proves nothing about it.
+
+    The text says what is missing, and what was tried; `exploration` holds all of it.
+    """
+
+    def __init__(self, exploration: Any) -> None:
+        self.exploration = exploration
+        super().__init__(exploration)
+
+    def __str__(self) -> str:
+        return str(self.exploration)
 
 
 class Unsteady(Vacuous):
     """An exploration in which the same faults led to another world than before; `why` says what was different."""
 
     def __init__(self, why: str) -> None:
+        super().__init__(None)
         self.why = why
-        super().__init__(why)
+        self.args = (why,)
 
     def __str__(self) -> str:
         return (

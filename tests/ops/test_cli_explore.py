@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from amends.ops import cli_explore
 from amends.ops.cli import main
 from amends.testing import Scenario
+from amends.testing.explorer.plan import BUDGET
 from tests.testing import own_sagas
 from tests.testing.planted import undos
 
 GOOD = Scenario(undos.cancels_by_key(), undos.world)
 EMPTY = Scenario(undos.cancels_by_key(), undos.world, kinds=frozenset({"overtakes"}))
+COMPENSATES = Scenario(own_sagas.fails_at_the_end("ada"), own_sagas.world, reaches=("compensated",))
 SOMETHING = 17
 
 HERE = "tests.ops.test_cli_explore"
@@ -36,7 +39,7 @@ def test_a_finding_is_a_story_and_an_exit_code() -> None:
     assert replay is not None and replay[1] == BAD[0]
     again = run(replay[1], "--replay", replay[2], code=22).stdout
     assert (
-        again.split("\n\n1 worlds")[0]
+        again.split("\n\n1 world ")[0]
         == said.stdout.split(f"\n\n{said.stdout.rpartition(' worlds')[0].split()[-1]} worlds")[0]
     )
 
@@ -54,7 +57,44 @@ def test_a_scenario_holds_all_that_is_needed() -> None:
 
 def test_what_proves_nothing_says_so() -> None:
     said = run(f"{HERE}:EMPTY", "--faults", "1", code=20)
-    assert said.stdout == "" and "nothing was proven. these faults never occurred: overtakes" in said.stderr
+    assert said.stdout == "" and said.stderr.startswith("amends: nothing was proven. these faults never occurred: overtakes")
+    assert "(by faults: 1 with 0)" in said.stderr
+    told = json.loads(run(f"{HERE}:EMPTY", "--faults", "1", "--json", code=20).stdout)
+    assert told["ok"] is False and told["finding"] is None and "never occurred: overtakes" in told["vacuous"]
+
+
+def test_a_scenario_says_what_it_reaches() -> None:
+    assert "compensated" in run(f"{HERE}:COMPENSATES", "--faults", "1").stdout
+
+
+def test_progress_of_a_part_is_shown_while_it_plays_what_all_parts_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_explore, "OFTEN", 0.0)
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True)
+    said = run(f"{HERE}:GOOD", "--faults", "2", "--shards", "2/2", "--processes", "1").stderr
+    assert "playing the worlds that all parts have in common" in said and "worlds, now with 2 faults" in said
+
+
+def test_the_command_that_replays_holds_the_store() -> None:
+    assert f"amends explore {BAD[0]} --store sqlite --replay 1." in run(*BAD, "--store", "sqlite", code=22).stdout
+
+
+def test_the_command_has_the_budget_of_the_function() -> None:
+    assert f"[default: {BUDGET:,}]" in run("--help").stdout
+
+
+def test_json_tells_what_the_story_tells() -> None:
+    told = json.loads(run(*BAD, "--json", code=22).stdout)
+    assert (told["store"], told["strategy"], told["budget"], told["seed"]) == ("memory", "exhaustive", BUDGET, None)
+    found = told["finding"]
+    assert found["cause"]["type"] == "ConnectionResetError" and found["value"] is None
+    assert found["kept"] == [] and found["letters"] == []
+    assert found["breaches"][0]["sentence"].startswith("What was undone stays undone")
+
+
+def test_parts_and_processes_go_together() -> None:
+    words = [f"{HERE}:GOOD", "--json", "--shards", "2/2", "--processes"]
+    alone, shared = (json.loads(run(*words, processes).stdout) for processes in ("1", "2"))
+    assert (alone["worlds"], alone["fired"]) == (shared["worlds"], shared["fired"])
 
 
 def test_what_differs_from_world_to_world_proves_nothing() -> None:

@@ -29,13 +29,13 @@ from amends.testing import (
     when_compensated,
     when_completed,
 )
-from amends.testing.explorer import elsewhere, shards
+from amends.testing.explorer import elsewhere, search
 from amends.testing.explorer.network import Network
 from amends.testing.explorer.path import Deviations
 from amends.testing.explorer.player import Played, Player
 from amends.testing.explorer.scenario import Act, Scenario
-from amends.testing.explorer.search import Tally
 from amends.testing.explorer.simulation import Simulation
+from amends.testing.explorer.tally import Tally
 from amends.testing.world import Ask
 from tests.testing import own_sagas as own
 from tests.testing.planted import keys, undos
@@ -139,7 +139,7 @@ def test_the_progress_of_a_shard_never_goes_back() -> None:
 def test_processes_replay_each_journal_once_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     sheets: list[int] = []
     real = elsewhere.Elsewhere.verdict
-    monkeypatch.setattr(elsewhere.Elsewhere, "verdict", lambda told: (sheets.append(len(told.sheets)), real(told))[1])
+    monkeypatch.setattr(elsewhere.Elsewhere, "verdict", lambda told: (sheets.append(len(told.sheaf.sheets)), real(told))[1])
     for processes in (1, 3):
         explore(own.pays(5), world=own.world, faults=2, processes=processes)
     assert sheets[0] == sheets[1]
@@ -414,8 +414,8 @@ def test_what_a_child_fails_with_is_raised_here(monkeypatch: pytest.MonkeyPatch,
             raise Odd("a", "b")
         return exhaustive(player, **options)
 
-    exhaustive = shards.exhaustive
-    monkeypatch.setattr(shards, "exhaustive", searched)
+    exhaustive = search.exhaustive
+    monkeypatch.setattr(search, "exhaustive", searched)
     with pytest.raises(RuntimeError, match="Odd: ab"):
         explore(own.pays(5), world=own.world, faults=1, processes=2)
     assert capfd.readouterr().err == "" and not multiprocessing.active_children()

@@ -49,7 +49,7 @@ def test_a_token_plays_one_world_and_nothing_of_the_others(user: pytest.Pytester
     result = user.runpytest_inprocess(f"--amends-replay={token}", "-rA")
     result.assert_outcomes(failed=1, passed=2)
     said = result.stdout.str()
-    assert said.count("1 worlds (by faults: 1 with 1)") == 1 and "0 worlds" in said
+    assert said.count("1 world (by faults: 1 with 1)") == 1 and "0 worlds" in said
     assert "fits no exploration" not in said
 
 

@@ -19,8 +19,8 @@ from amends.ops.load import call_of, load_value, sagas_of
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from amends.testing import Scenario
-    from amends.testing.explorer.search import Tally
+    from amends.testing import Exploration, Scenario
+    from amends.testing.explorer.tally import Tally
 
 DEFECT = 22
 VACUOUS = 20
@@ -33,7 +33,7 @@ OFTEN = 0.1
 @click.argument("name", metavar="MODULE:NAME")
 @click.option("--input", "given", help="A saga's arguments, as a JSON object by name or an array by position.")
 @click.option("--faults", default=2, show_default=True, type=click.IntRange(min=0), help="The most faults in one world.")
-@click.option("--budget", default=100_000, show_default=True, type=click.IntRange(min=1), help="The most worlds.")
+@click.option("--budget", type=click.IntRange(min=1), help="The most worlds. [default: 20,000]")
 @click.option(
     "--strategy", default="exhaustive", show_default=True, type=click.Choice(["exhaustive", "random", "hypothesis"])
 )
@@ -53,18 +53,20 @@ def explore(name: str, given: str | None, as_json: bool, store: Any, shards: str
     """
     from amends.testing.explore import explore as search
 
-    shard = _shard(shards)
-    whole = plan["strategy"] == "exhaustive" and shard == (1, 1) and plan["replay"] is None
-    count = processes or (len(os.sched_getaffinity(0)) if whole else 1)
+    scenario, shard = _scenario(name, given, store), _shard(shards)
+    alone = plan["strategy"] == "hypothesis" or plan["replay"] is not None
+    count = processes or (1 if alone else len(os.sched_getaffinity(0)))
     try:
-        scenario = _scenario(name, given, store)
         with _shown() as progress:
-            exploration = search(scenario, shard=shard, processes=count, progress=progress, **plan)
-    except RuleBroken as broken:
-        exploration = broken.exploration
-    except Vacuous as vacuous:
-        screen.aside(f"amends: nothing was proven. {vacuous}")
-        sys.exit(VACUOUS)
+            exploration = search(
+                scenario,
+                shard=shard,
+                processes=count,
+                progress=progress,
+                **{option: value for option, value in plan.items() if value is not None},
+            )
+    except (RuleBroken, Vacuous) as unproven:
+        exploration = unproven.exploration
     except KeyboardInterrupt:
         screen.aside("amends: interrupted; no rule was broken so far.")
         sys.exit(screen.INTERRUPTED)
@@ -72,13 +74,19 @@ def explore(name: str, given: str | None, as_json: bool, store: Any, shards: str
         raise click.BadParameter(str(stale), param_hint="--replay") from stale
     except AmendsError as error:
         screen.fail(error)
+    again = [f" --input {given!r}"] * bool(given) + [f" --store {store}"] * bool(store)
+    _show(exploration, f"amends explore {name}{''.join(again)} --replay {{token}}", as_json)
+    sys.exit(DEFECT if exploration.found else VACUOUS if exploration.vacuous else 0)
+
+
+def _show(exploration: Exploration, how: str, as_json: bool) -> None:
+    if exploration.vacuous:
+        screen.aside(f"amends: nothing was proven. {exploration.vacuous}")
     if as_json:
         screen.show_json(exploration.as_json())
     else:
-        more = f" --input {given!r}" if given else ""
         columns = shutil.get_terminal_size((100, 24)).columns
-        click.echo(exploration.told(f"amends explore {name}{more} --replay {{token}}", max(60, min(100, columns))))
-    sys.exit(0 if exploration.ok else DEFECT)
+        click.echo(exploration.told(how, max(60, min(100, columns))), err=exploration.vacuous is not None)
 
 
 def _scenario(name: str, given: str | None, store: Any) -> Scenario:
@@ -123,11 +131,15 @@ def _shown() -> Generator[Any]:
         now = time.monotonic()
         if now - shown >= OFTEN:
             shown = now
-            level = max(tally.levels)
-            line = f"{tally.worlds:,} worlds, now with {level} faults, {tally.worlds / (now - began):,.0f} a second"
-            click.echo(f"\r\x1b[K{line}", nl=False, err=True)
+            click.echo(f"\r\x1b[K{_line(tally, now - began)}", nl=False, err=True)
 
     try:
         yield progress
     finally:
         click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def _line(tally: Tally, seconds: float) -> str:
+    if not tally.worlds:
+        return "playing the worlds that all parts have in common"
+    return f"{tally.worlds:,} worlds, now with {max(tally.levels)} faults, {tally.worlds / seconds:,.0f} a second"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from amends.errors import RuleBroken
+from amends.errors import DefinitionError, RuleBroken, Unsteady, Vacuous
 from amends.testing.explorer import report
 from amends.testing.explorer.breach import Breach
 from amends.testing.explorer.elsewhere import Elsewhere
-from amends.testing.explorer.plan import Plan
+from amends.testing.explorer.plan import BUDGET, Plan
 from amends.testing.explorer.player import playing
 from amends.testing.explorer.scenario import Scenario, nobody
-from amends.testing.explorer.search import Tally
-from amends.testing.explorer.substance import demand_substance
+from amends.testing.explorer.substance import why_vacuous
+from amends.testing.explorer.tally import Tally
 from amends.testing.explorer.token import replayed, token_of
 from amends.testing.world import World
 
@@ -25,23 +25,25 @@ if TYPE_CHECKING:
     from amends.stores.port import Letter
     from amends.testing.expect import Expectation
     from amends.testing.explorer.plan import Strategy
-    from amends.testing.explorer.player import Played
+    from amends.testing.explorer.player import Played, Player
     from amends.testing.explorer.scenario import Act, StoreKind
-    from amends.testing.explorer.search import Progress
+    from amends.testing.explorer.tally import Progress
     from amends.testing.fakes import Fake
 
 
 @dataclass(frozen=True)
 class Exploration:
-    """What was tried and found. Printed, it is a report."""
+    """What was tried and found. Printed, it is a report. `vacuous` says why it proves nothing, if so."""
 
     scenario: Scenario
     tally: Tally
+    plan: Plan
+    vacuous: str | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether no rule was broken."""
-        return self.tally.found is None
+        """Whether no rule was broken, and something was proven."""
+        return self.tally.found is None and self.vacuous is None
 
     @property
     def worlds(self) -> int:
@@ -60,17 +62,17 @@ class Exploration:
 
     def as_json(self) -> dict[str, Any]:
         """The report for programs."""
-        return report.as_json(self.scenario, self.tally)
+        return report.as_json(self.scenario, self.tally, self.plan) | {"ok": self.ok, "vacuous": self.vacuous}
 
     def told(self, how: str, width: int = report.WIDTH) -> str:
         """The report for people, in lines of at most `width` columns.
 
         `how` is the command that replays the finding, with `{token}` where that belongs; it is never broken.
         """
-        summary, found = report.summary(self.tally, width), self.tally.found
-        if found is None:
-            return summary
-        return f"{report.text(self.scenario, found, how.replace('{token}', self.token or ''), width)}\n\n{summary}"
+        summary, found, again = report.summary(self.tally, self.plan, width), self.tally.found, self.token or ""
+        if found is not None:
+            return f"{report.text(self.scenario, found, how.replace('{token}', again), width)}\n\n{summary}"
+        return summary if self.vacuous is None else f"{self.vacuous}\n{summary}"
 
     def __str__(self) -> str:
         return self.told("explore(..., replay='{token}')")
@@ -93,12 +95,12 @@ def explore(
     workers: int = 1,
     store: StoreKind = "memory",
     kinds: Iterable[str] | None = None,
-    without: Iterable[str] = (),
+    without: Iterable[str] = frozenset(),
     faults: int = 2,
     strategy: Strategy = "exhaustive",
-    budget: int = 20_000,
+    budget: int = BUDGET,
     seed: int = 0,
-    reaches: Iterable[State] = ("completed",),
+    reaches: Iterable[State] | None = None,
     shard: tuple[int, int] = (1, 1),
     processes: int = 1,
     replay: str | None = None,
@@ -109,7 +111,8 @@ def explore(
     The engine, the machine and the store are the ones that ship; the clock is virtual, and nothing leaves the process.
 
     Args:
-        what: a call of a saga, `place_order(order)`; or a `Scenario`, which holds the arguments from `world` to `without`.
+        what: a call of a saga, `place_order(order)`; or a `Scenario`, which holds the arguments from `world` to `without`
+            and what it reaches.
         world: the services that the saga's steps use.
         fakes: stand-ins for steps that would reach the real world; see `fake`.
         expect: your own conditions; see `expect.when_completed`, `expect.when_compensated`, `expect.always`.
@@ -127,54 +130,79 @@ def explore(
         budget: the most worlds to play. A level of the exhaustive search that does not fit is sampled, and the report
             says so.
         seed: of the strategies that draw by luck.
-        reaches: states that the run must end in, in some world.
-        shard: `(k, n)` plays the k-th of n parts of an exhaustive search.
-        processes: forks that share an exhaustive search.
+        reaches: states that the run must end in, in some world; "completed", unless the Scenario says something else.
+        shard: `(k, n)` plays the k-th of n parts. Whether an exploration proves something is judged of no part alone.
+        processes: forks that share the search; by the strategy "hypothesis" there are neither forks nor parts.
         replay: a token: only this world is played.
-        progress: called with the tally after each world.
+        progress: called with the tally after each world; its worlds are those of all processes.
 
     Returns:
         what was tried; printed, it is a report.
 
     Raises:
         RuleBroken: a world breaks a rule; its text is the story, with a token that replays it.
-        Vacuous: a fault or an end that is asked for never occurred, so that the exploration proves nothing about it.
+        Vacuous: a fault or an end that is asked for never occurred, a fake was never called or an expectation never judged,
+            so that the exploration proves nothing about it.
         Unsteady: the same faults led to another world, so that the exploration proves nothing at all.
         StaleToken: the token to replay is of another version of the saga.
-        DefinitionError: an argument is out of range.
+        DefinitionError: an argument is out of range, or belongs into the Scenario.
     """
-    if not isinstance(what, Scenario):
-        chosen = None if kinds is None else frozenset(kinds)
-        cast = (world or World(), tuple(fakes), tuple(expect), tuple(tell), operator, setup, workers, store)
-        what = Scenario(what, *cast, chosen, frozenset(without), tuple(sagas))
+    cast: dict[str, Any] = {"world": world, "fakes": fakes, "expect": expect, "tell": tell, "sagas": sagas}
+    cast |= {"operator": operator, "setup": setup, "workers": workers, "store": store, "kinds": kinds, "without": without}
+    scenario = _scenario(what, cast)
+    if reaches is not None:
+        scenario = replace(scenario, reaches=reaches)  # type: ignore[arg-type]  # it becomes a tuple
     plan = Plan(strategy, faults, budget, seed, shard, processes, progress)
-    exploration = Exploration(what, _searched(what, plan, replay))
-    if not exploration.ok:
-        raise RuleBroken(exploration)
-    if replay is None and shard[1] == 1:
-        demand_substance(what, exploration.tally, tuple(reaches), plan)
+    try:
+        tally = _searched(scenario, plan, replay)
+    except Unsteady as unsteady:
+        unsteady.exploration = Exploration(scenario, Tally(), plan, str(unsteady))
+        raise
+    if tally.found is not None:
+        raise RuleBroken(Exploration(scenario, tally, plan))
+    whole = replay is None and shard[1] == 1
+    vacuous = why_vacuous(scenario, tally, plan) if whole else None
+    exploration = Exploration(scenario, tally, plan, vacuous)
+    if vacuous is not None:
+        raise Vacuous(exploration)
     return exploration
 
 
+def _scenario(what: Any, cast: dict[str, Any]) -> Scenario:
+    """What is explored: a Scenario, which has all that takes part in it, or a call with those that are given beside it."""
+    said = {name: value for name, value in cast.items() if value is not None and value != _UNSAID.get(name)}
+    if not isinstance(what, Scenario):
+        return Scenario(what, **said)
+    if said:
+        names = ", ".join(f"{name}=" for name in said)
+        raise DefinitionError(
+            f"explore(SCENARIO, {names}): that belongs into the Scenario; replace(SCENARIO, ...) changes one."
+        )
+    return what
+
+
+_UNSAID = {field.name: field.default for field in fields(Scenario)}
+"""What an argument is that nobody gave."""
+
+
 def _searched(scenario: Scenario, plan: Plan, replay: str | None) -> Tally:
-    with Elsewhere(scenario) as elsewhere:
-        with playing(scenario, elsewhere) as player:
-            if replay is not None:
-                tally = Tally()
-                tally.add(replayed(replay, player))
-            else:
-                tally = plan.search(player)
-        _replay_elsewhere(elsewhere, tally, player.first)
+    with Elsewhere(scenario) as elsewhere, playing(scenario, elsewhere) as player:
+        if replay is None:
+            tally = plan.search(player)
+        else:
+            tally = Tally()
+            tally.add(replayed(replay, player))
+        if tally.found is None:
+            _replay_elsewhere(player, tally)
     return tally
 
 
-def _replay_elsewhere(elsewhere: Elsewhere, tally: Tally, played: Played | None) -> None:
-    """The journals of worlds with at most one fault are replayed in a process with another hash seed."""
-    if tally.found is not None:
-        return
-    verdict = elsewhere.verdict()
-    tally.elsewhere = verdict.cannot
+def _replay_elsewhere(player: Player, tally: Tally) -> None:
+    """The journals are replayed in processes with other hash seeds: those of worlds with few faults, or a spread of all."""
+    sheaf = player.witness.sheaf
+    verdict, deviations = player.witness.verdict()
+    tally.elsewhere, tally.journals = verdict.cannot, sheaf.seen
+    tally.replayed = 0 if verdict.cannot else len(sheaf.sheets)
     if verdict.diverged:
-        assert played is not None
         why = f"in another process, with another hash seed: {verdict.diverged}"
-        tally.found = replace(played, breaches=[Breach("replays", why)])
+        tally.found = replace(player.follow(deviations), breaches=[Breach("replays", why)])

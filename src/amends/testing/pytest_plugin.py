@@ -66,8 +66,9 @@ def explore(request: pytest.FixtureRequest) -> Explore:
     from amends.errors import RuleBroken, StaleToken, Vacuous
     from amends.testing.explore import Exploration
     from amends.testing.explore import explore as search
+    from amends.testing.explorer.plan import Plan
     from amends.testing.explorer.scenario import Scenario
-    from amends.testing.explorer.search import Tally
+    from amends.testing.explorer.tally import Tally
 
     chosen = {
         "replay": request.config.getoption(f"--{REPLAY}"),
@@ -82,7 +83,9 @@ def explore(request: pytest.FixtureRequest) -> Explore:
         try:
             exploration = search(what, **options)
         except StaleToken as stale:  # it is of another exploration, which may come later in the same test
-            said, exploration = str(stale), Exploration(what if isinstance(what, Scenario) else Scenario(what), Tally())
+            scenario = what if isinstance(what, Scenario) else Scenario(what)
+            nothing = Plan("exhaustive", faults=0, budget=1, seed=0, shard=(1, 1), processes=1, progress=None)
+            said, exploration = str(stale), Exploration(scenario, Tally(), nothing)
         except RuleBroken as broken:
             failure = broken.exploration.told(f"pytest --{REPLAY}={{token}}")
         except Vacuous as vacuous:

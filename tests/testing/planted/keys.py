@@ -143,6 +143,11 @@ async def visits_in_any_order() -> str:
 
 
 @saga
+async def visits_two() -> str:
+    return "".join([await visit(city) for city in {"bank", "shop"} | set()])
+
+
+@saga
 async def visits_in_order() -> str:
     return await visit(", ".join(sorted(CITIES)))
 

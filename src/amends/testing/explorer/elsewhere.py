@@ -1,4 +1,4 @@
-"""Replays journals in another process: with another hash seed, a body that depends on the order of a set diverges."""
+"""Replays journals in other processes: with another hash seed, a body that depends on the order of a set diverges."""
 
 from __future__ import annotations
 
@@ -6,116 +6,109 @@ import importlib
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import msgspec
 
-from amends.errors import AmendsError, Diverged
+from amends.errors import AmendsError, DefinitionError, Diverged
 from amends.model.saga import Saga
 from amends.stores.port import Run, Turn
 from amends.testing.explorer.account import Account
+from amends.testing.explorer.sheaf import Sheaf, Sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from amends.testing.explorer.path import Deviations
     from amends.testing.explorer.scenario import Scenario
 
-MOST = 200
-"""Journals that are replayed elsewhere."""
+SEEDS = 3
+"""Processes that replay the journals, each with a hash seed of its own. A set of two elements has one of two orders: with
+three others, one in eight goes by unseen."""
+
+HERE = "AMENDS_ELSEWHERE"
+"""Set in the environment of the other processes: what is imported there must not explore, and start others in its turn."""
 
 PATIENCE = 60.0
-"""Seconds that the other process may take."""
-
-
-class Sheet(msgspec.Struct, frozen=True):
-    """One run, to be replayed."""
-
-    id: str
-    saga: str
-    input: str
-    seed: str
-    parent: str | None
-    turns: tuple[str, ...]
+"""Seconds that another process may take."""
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What the other process gets at first, to get ready: where modules are, and which hold the sagas, by name."""
+    """What another process gets at first, to get ready: where modules are, and which hold the sagas, by name."""
 
     path: list[str]
     sagas: dict[str, str]
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What the other process says: what diverged, or why it could not look."""
+    """What another process says: how the journal of this number diverged, or why it could not look."""
 
     diverged: str = ""
+    number: int = 0
     cannot: str = ""
 
 
 class Elsewhere:
-    """Gathers the journals of worlds, and has them replayed. The other process gets ready while the worlds are played."""
+    """Gathers the journals of worlds, and has them replayed. The other processes get ready while the worlds are played."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._modules = {saga.name: saga.function.__module__ for saga in scenario.by_name.values()}
-        self._process: subprocess.Popen[bytes] | None = None
-        self.sheets: dict[Sheet, None] = {}
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.sheaf = Sheaf()
 
     def __enter__(self) -> Self:
+        if HERE in os.environ:
+            raise DefinitionError("the saga's module explores while it is imported: let a test do so, or a function.")
         if "__main__" not in self._modules.values():
-            seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "amends.testing.explorer.elsewhere"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                env=os.environ | {"PYTHONHASHSEED": seed},
-            )
-            order = Order([os.path.abspath(entry) for entry in sys.path], self._modules)
-            assert self._process.stdin is not None
-            with suppress(BrokenPipeError):  # why it has ended, it says on stderr
-                self._process.stdin.write(msgspec.json.encode(order) + b"\n")
+            order = msgspec.json.encode(Order([os.path.abspath(entry) for entry in sys.path], self._modules)) + b"\n"
+            mine = os.environ.get("PYTHONHASHSEED")
+            seeds = [seed for seed in map(str, range(1, SEEDS + 2)) if seed != mine][:SEEDS]
+            self._processes = [_started(seed, order) for seed in seeds]
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            with self._process:
-                self._process.kill()
+        for process in self._processes:
+            with process:
+                process.kill()
 
-    def gather(self, accounts: Iterable[Account]) -> None:
-        """Remember the journals of a world, if there is room."""
-        self.take(
-            Sheet(
-                account.row.id,
-                account.row.saga,
-                account.row.input.decode(),
-                account.row.seed.hex(),
-                account.row.parent,
-                tuple(turn.body.decode() for turn in account.turns),
-            )
-            for account in accounts
-        )
+    def verdict(self) -> tuple[Verdict, Deviations]:
+        """Have them replayed, and say what came of it: of the smallest world whose journal diverged, with its faults."""
+        if not self._processes:
+            return Verdict(cannot="the saga is defined in __main__, which another process cannot import"), ()
+        sheets = self.sheaf.smallest_first()
+        lines = msgspec.json.encode([sheet for sheet, _ in sheets]) + b"\n"
+        with ThreadPoolExecutor(len(self._processes)) as pool:
+            verdicts = list(pool.map(partial(_verdict, lines), self._processes))
+        diverged = [verdict for verdict in verdicts if verdict.diverged]
+        worst = min(diverged, key=lambda verdict: verdict.number, default=max(verdicts, key=lambda verdict: verdict.cannot))
+        return worst, sheets[worst.number][1] if worst.diverged else ()
 
-    def take(self, sheets: Iterable[Sheet]) -> None:
-        """Remember journals, each once, if there is room."""
-        for sheet in sheets:
-            if len(self.sheets) == MOST:
-                break
-            self.sheets[sheet] = None
 
-    def verdict(self) -> Verdict:
-        """Have them replayed, and say what came of it."""
-        if self._process is None:
-            return Verdict(cannot="the saga is defined in __main__, which another process cannot import")
-        try:
-            said, complaint = self._process.communicate(msgspec.json.encode(list(self.sheets)) + b"\n", timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            return Verdict(cannot=f"the other process has not answered within {PATIENCE:g} seconds")
-        if self._process.returncode:
-            last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
-            return Verdict(cannot=last or f"the other process has ended with {self._process.returncode}")
-        return msgspec.json.decode(said, type=Verdict)
+def _started(seed: str, order: bytes) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "amends.testing.explorer.elsewhere"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        env=os.environ | {"PYTHONHASHSEED": seed, HERE: "1"},
+    )
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # why it has ended, it says on stderr
+        process.stdin.write(order)
+    return process
+
+
+def _verdict(lines: bytes, process: subprocess.Popen[bytes]) -> Verdict:
+    try:
+        said, complaint = process.communicate(lines, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return Verdict(cannot=f"the other process has not answered within {PATIENCE:g} seconds")
+    if process.returncode:
+        last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+        return Verdict(cannot=last or f"the other process has ended with {process.returncode}")
+    return msgspec.json.decode(said, type=Verdict)
 
 
 def answer(order: Order, lines: BinaryIO) -> Verdict:
@@ -128,15 +121,15 @@ def answer(order: Order, lines: BinaryIO) -> Verdict:
         if saga is None:
             return Verdict(cannot=f"{place} has no saga {name!r} once it is imported anew")
         sagas[name] = saga
-    for sheet in msgspec.json.decode(lines.readline(), type=list[Sheet]):
+    for number, sheet in enumerate(msgspec.json.decode(lines.readline(), type=list[Sheet])):
         row = Run(sheet.id, sheet.saga, sheet.input.encode(), bytes.fromhex(sheet.seed), 0.0, parent=sheet.parent)
-        turns = [Turn(number, turn.encode(), b"") for number, turn in enumerate(sheet.turns, start=1)]
+        turns = [Turn(no, turn.encode(), b"") for no, turn in enumerate(sheet.turns, start=1)]
         try:
             replayed = Account(row, turns, [], sagas).replayed
         except AmendsError as error:
             return Verdict(cannot=str(error))
         if isinstance(replayed, Diverged):
-            return Verdict(diverged=str(replayed))
+            return Verdict(diverged=str(replayed), number=number)
     return Verdict()
 
 

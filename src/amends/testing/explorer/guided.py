@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from amends.errors import DefinitionError
+from amends.testing.explorer.luck import ODDS, Drawn, judge, shrunk
 from amends.testing.explorer.player import Played
-from amends.testing.explorer.search import ODDS, Drawn, Progress, Tally, judge, shrunk
+from amends.testing.explorer.tally import Progress, Tally
 
 if TYPE_CHECKING:
     from amends.testing.explorer.player import Player
@@ -31,6 +32,7 @@ def guided(player: Player, *, faults: int, budget: int, seed: int, progress: Pro
             return data.draw(strategies.integers(1, most - 1)) if happens else 0
 
         played = judge(player, Drawn(choose, faults))
+        tally.different.add(played.deviations)
         if played.breaches:
             broken.append(played)
             raise _Broken

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from amends.errors import DefinitionError
-from amends.testing.explorer import search
+from amends.testing.explorer import luck, search
 from amends.testing.explorer.guided import guided
 from amends.testing.explorer.shards import split
 
 if TYPE_CHECKING:
     from amends.testing.explorer.player import Player
-    from amends.testing.explorer.search import Progress, Tally
+    from amends.testing.explorer.shards import Search
+    from amends.testing.explorer.tally import Progress, Tally
+
+BUDGET = 20_000
+"""The most worlds of one exploration, unless it says another number."""
 
 Strategy: TypeAlias = Literal["exhaustive", "random", "hypothesis"]
 
@@ -37,17 +42,26 @@ class Plan:
                 raise DefinitionError(f"explore({name}={getattr(self, name)!r}): at least {least}.")
         if not 1 <= self.shard[0] <= self.shard[1]:
             raise DefinitionError(f"explore(shard={self.shard!r}): (k, n) with 1 <= k <= n.")
+        if self.strategy == "hypothesis" and (self.processes > 1 or self.shard[1] > 1):
+            raise DefinitionError(
+                "explore(strategy='hypothesis') takes no shard= and no processes=: it learns from one world what to try "
+                "next. Give each machine a seed= of its own instead."
+            )
 
     def search(self, player: Player) -> Tally:
         """Play the worlds."""
         tell = self.progress or _nobody
-        if self.strategy == "random":
-            return search.random(player, faults=self.faults, budget=self.budget, seed=self.seed, progress=tell)
         if self.strategy == "hypothesis":
             return guided(player, faults=self.faults, budget=self.budget, seed=self.seed, progress=tell)
-        if self.processes > 1:
-            return split(player, faults=self.faults, budget=self.budget, processes=self.processes, progress=tell)
-        return search.exhaustive(player, faults=self.faults, budget=self.budget, shard=self.shard, progress=tell)
+        part: Search = (
+            partial(luck.random, player, faults=self.faults, seed=self.seed)
+            if self.strategy == "random"
+            else partial(search.exhaustive, player, faults=self.faults)
+        )
+        if self.processes == 1:
+            return part(budget=self.budget, shard=self.shard, progress=tell)
+        how = {"faults": self.faults, "budget": self.budget, "processes": self.processes}
+        return split(player, part, shard=self.shard, progress=tell, **how)
 
 
 def _nobody(tally: Tally) -> None:

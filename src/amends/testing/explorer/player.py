@@ -38,12 +38,11 @@ class Played:
 
 
 class Player:
-    """Plays worlds, of which it keeps the `first`. Made by `playing`, which sets the stage for as long as it lasts."""
+    """Plays worlds. Made by `playing`, which sets the stage for as long as it lasts."""
 
     def __init__(self, scenario: Scenario, witness: Elsewhere) -> None:
         self.scenario = scenario
         self.witness = witness
-        self.first: Played | None = None
         self._now: Simulation | None = None
 
     def play(self, path: Path) -> Ending:
@@ -70,8 +69,7 @@ class Player:
         path.demand_all()
         played = Played(deviations, path.met, ending, judged(ending))
         if len(deviations) <= 1:
-            self.first = self.first or played
-            self.witness.gather(ending.accounts.values())
+            self.witness.sheaf.gather(deviations, ending.accounts.values())
         return played
 
     def clear(self) -> None:

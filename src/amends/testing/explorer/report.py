@@ -7,8 +7,10 @@ from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from amends.model.turn import decode_turn
-from amends.testing.explorer import words
+from amends.testing.explorer import verdict, words
 from amends.testing.explorer.brief import brief, cut
 from amends.testing.explorer.rules import NAMES
 from amends.testing.explorer.token import token_of
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from amends.testing.explorer.ending import Ending
+    from amends.testing.explorer.plan import Plan
     from amends.testing.explorer.player import Played
     from amends.testing.explorer.scenario import Scenario
-    from amends.testing.explorer.search import Tally
+    from amends.testing.explorer.tally import Tally
 
 OWN = "This is what you expect of your saga; the story shows how it came about."
 
@@ -51,10 +54,11 @@ def text(scenario: Scenario, played: Played, how: str, width: int = WIDTH) -> st
         *(_effects(ending) or ["  nothing was done"]),
         "",
         "What the run says",
-        *wrap("  ", _verdict(ending)),
+        *wrap("  ", verdict.of(ending)),
         "",
         "What to change",
         *wrap("  ", cure),
+        *([f"  See docs/explore.md#{breach.rule}"] if sentence else ()),
         "",
         "Replay this world",
         f"  {how}",
@@ -77,49 +81,91 @@ def _effects(ending: Ending) -> list[str]:
     )
 
 
-def summary(tally: Tally, width: int = WIDTH) -> str:
+def summary(tally: Tally, plan: Plan, width: int = WIDTH) -> str:
     """What was tried, in a few lines."""
     by = ", ".join(f"{worlds:,} with {faults}" for faults, worlds in sorted(tally.levels.items()))
-    lines = [f"{tally.worlds:,} worlds (by faults: {by})"]
+    lines = [f"{_worlds(tally.worlds)} (by faults: {by})", *_strategy(tally, plan)]
     for faults, played, total in tally.sampled:
-        lines.append(f"sampled: {played:,} of {total:,} worlds with {faults} faults; raise budget= to play them all")
+        part = f"{played:,} of {_worlds(total)}" if total is not None else f"{_worlds(played)}, of nobody knows how many,"
+        lines += _wrapped("sampled: ", f"{part} with {_faults(faults)}; raise budget= to play them all", width)
     lines += _counted("ends:   ", tally.ends, width) + _counted("faults: ", tally.fired, width)
     if tally.elsewhere:
         lines.append(f"not replayed in another process: {tally.elsewhere}")
+    elif tally.replayed:
+        lines.append(f"replayed in other processes: {tally.replayed:,} of {tally.journals:,} journals")
+    if plan.shard[1] > 1:
+        lines += _wrapped("", _PART.format(*plan.shard), width)
     return "\n".join(lines)
+
+
+_PART = (
+    "this is part {} of {}: whether each fault and each end occurred is judged of no part alone. One exploration that is not "
+    "parted judges it, with a small budget."
+)
+
+
+def _strategy(tally: Tally, plan: Plan) -> list[str]:
+    if plan.strategy == "exhaustive":
+        return []
+    return [f"drawn by luck: strategy {plan.strategy}, seed {plan.seed}; {_worlds(len(tally.different))} are different"]
+
+
+def _worlds(number: int) -> str:
+    return "1 world" if number == 1 else f"{number:,} worlds"
+
+
+def _faults(number: int) -> str:
+    return "1 fault" if number == 1 else f"{number} faults"
 
 
 def _counted(lead: str, counts: Counter[str], width: int) -> list[str]:
     return _wrapped(lead, ", ".join(f"{name} {number:,}" for name, number in sorted(counts.items())) or "none", width)
 
 
-def as_json(scenario: Scenario, tally: Tally) -> dict[str, Any]:
+def as_json(scenario: Scenario, tally: Tally, plan: Plan) -> dict[str, Any]:
     """The same for programs."""
-    found = tally.found
+    found, luck = tally.found, plan.strategy != "exhaustive"
     return {
         "saga": scenario.saga.name,
-        "ok": found is None,
+        "store": scenario.store,
+        "strategy": plan.strategy,
+        "faults": plan.faults,
+        "budget": plan.budget,
+        "seed": plan.seed if luck else None,
+        "shard": list(plan.shard),
         "worlds": tally.worlds,
+        "different": len(tally.different) if luck else tally.worlds,
         "levels": {str(faults): worlds for faults, worlds in sorted(tally.levels.items())},
         "sampled": [{"faults": f, "played": p, "worlds": t} for f, p, t in tally.sampled],
         "ends": dict(sorted(tally.ends.items())),
         "fired": dict(sorted(tally.fired.items())),
+        "replayed": {"journals": tally.replayed, "of": tally.journals},
         "elsewhere": tally.elsewhere or None,
         "finding": None if found is None else _finding(scenario, found),
     }
 
 
 def _finding(scenario: Scenario, played: Played) -> dict[str, Any]:
+    ending = played.ending
     return {
-        "breaches": [{"rule": breach.rule, "why": breach.why} for breach in played.breaches],
+        "breaches": [
+            {"rule": breach.rule, "sentence": _of_rule(breach.rule)[0] or None, "why": breach.why}
+            for breach in played.breaches
+        ],
         "cure": _of_rule(played.breaches[0].rule)[1],
         "token": token_of(played, scenario.saga.name),
         "faults": [{"place": played.met[index][0], "index": index, "kind": kind} for index, kind in played.deviations],
-        "state": played.ending.state,
-        "events": [{"at": round(at, 6), "who": who, "what": what} for at, who, what in _told(played.ending)],
+        "state": ending.state,
+        "value": None if ending.account is None else msgspec.json.decode(ending.account.outcome.result),
+        "cause": None if ending.cause is None else {"type": ending.cause.type, "message": ending.cause.message},
+        "kept": [{"step": kept.step, "why": kept.why} for kept in ending.kept],
+        "letters": [
+            {"id": letter.id, "kind": letter.kind, "step": letter.step, "error": letter.error} for letter in ending.letters
+        ],
+        "events": [{"at": round(at, 6), "who": who, "what": what} for at, who, what in _told(ending)],
         "effects": [
             {"service": e.service, "what": e.what, "receipt": e.receipt, "step": e.step, "key": e.key, "net": e.net}
-            for e in played.ending.effects
+            for e in ending.effects
         ],
     }
 
@@ -149,17 +195,3 @@ def _told(ending: Ending) -> list[tuple[float, str, str]]:
             what = f"{what}: {words.told(decode_turn(event.turn.body), names[event.run_id])}"
         told.append((event.at, FAULT if event.fault else event.who, what))
     return told
-
-
-def _verdict(ending: Ending) -> str:
-    if ending.row is None:
-        return "it never began"
-    parts = [ending.state.replace("_", " ")]
-    if ending.cause is not None:
-        parts.append(f"because of {ending.cause}")
-    parts += [f"{kept.step} stays: {kept.why}" for kept in ending.kept]
-    parts += [
-        f"dead letter {letter.id} ({letter.kind}) about {letter.step or 'the run'}: {letter.error}"
-        for letter in ending.letters
-    ]
-    return "; ".join(parts)

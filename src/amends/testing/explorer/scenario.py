@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 from amends.errors import DefinitionError
+from amends.model.call import Call
 from amends.model.codec import shape_of
+from amends.model.records import CLOSED, State
 from amends.model.saga import Saga
 from amends.testing.explorer import faults
+from amends.testing.fakes import Fake
 from amends.testing.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from amends.model.call import Call
     from amends.stores.port import Letter
-    from amends.testing.fakes import Fake
     from amends.testing.world import Service
 
 Act: TypeAlias = Literal["retry", "resolve", "abandon", "happened", "did not happen"]
@@ -29,12 +30,18 @@ ACTS: tuple[Act, ...] = get_args(Act)
 """All that an operator can do about a dead letter."""
 
 
+@runtime_checkable
 class Condition(Protocol):
     """What is expected of every world; see `expect.Expectation`."""
 
     @property
     def name(self) -> str:
         """How reports call it."""
+        ...
+
+    @property
+    def states(self) -> tuple[State, ...] | None:
+        """The states of the run in which it is judged; None: in all."""
         ...
 
     def complaint(self, ending: Any) -> str | None:
@@ -75,13 +82,20 @@ class Scenario:
     kinds: frozenset[faults.Kind] | None = None
     without: frozenset[faults.Kind] = frozenset()
     sagas: tuple[Saga[..., Any], ...] = ()
+    reaches: tuple[State, ...] = ("completed",)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.call.target, Saga):
-            raise DefinitionError(f"explore(...) takes a call of a saga, not {self.call!r}.")
-        unknown = sorted(((self.kinds or frozenset()) | self.without) - faults.KINDS.keys())
-        if unknown:
-            raise DefinitionError(f"there is no fault {unknown[0]!r}; the faults are {', '.join(faults.KINDS)}.")
+        _demand_call(self.call)
+        for name, kind, cure in _LISTS:
+            object.__setattr__(self, name, tuple(_listed(name, getattr(self, name), kind, cure)))
+        for name in ("kinds", "without"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, frozenset(_listed(name, getattr(self, name), str, "name the faults")))
+        _demand_known("fault", "faults", (self.kinds or frozenset()) | self.without, faults.KINDS)
+        _demand_known("store", "stores", [self.store], get_args(StoreKind))
+        _demand_known("end", "ends", self.reaches, ENDS)
+        if not isinstance(self.world, World):
+            raise DefinitionError(f"explore(world={self.world!r}): a World of amends.testing, which has the services.")
         if not 1 <= self.workers <= 8:
             raise DefinitionError(f"explore(workers={self.workers!r}): 1 to 8.")
         for fake in self.fakes:
@@ -113,3 +127,39 @@ class Scenario:
             for fake in self.fakes:
                 stack.enter_context(fake.standing_in())
             yield
+
+
+ENDS: tuple[State, ...] = (*CLOSED, "needs_attention")
+"""The states in which the run that is explored can end."""
+
+_LISTS: tuple[tuple[str, Any, str], ...] = (
+    ("fakes", Fake, "write fake(step, service)"),
+    ("expect", Condition, "write when_completed(f), when_compensated(f) or always(f)"),
+    ("tell", object, "name the messages"),
+    ("sagas", Saga, "name the sagas that may be nested"),
+    ("reaches", str, "name the ends"),
+)
+"""The arguments that take several things: of what type, and how to write them."""
+
+
+def _demand_call(call: object) -> None:
+    if isinstance(call, Saga):
+        raise DefinitionError(f"explore({call.name}): call the saga, with the arguments to explore: {call.name}(...).")
+    if not (isinstance(call, Call) and isinstance(call.target, Saga)):
+        raise DefinitionError(f"explore(...) takes a call of a saga, or a Scenario, not {call!r}.")
+
+
+def _listed(name: str, given: Any, kind: Any, cure: str) -> Iterable[Any]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise DefinitionError(f"explore({name}={given!r}): a list is needed, {name}=[{given!r}].")
+    several = tuple(given)
+    for each in several:
+        if not isinstance(each, kind):
+            raise DefinitionError(f"explore({name}=[{each!r}]): {cure}.")
+    return several
+
+
+def _demand_known(what: str, all_: str, given: Iterable[str], known: Iterable[str]) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise DefinitionError(f"there is no {what} {unknown[0]!r}; the {all_} are {', '.join(known)}.")

@@ -1,70 +1,27 @@
-"""Which worlds to play, and in which order: all with few faults first, or a sample, or what hypothesis thinks of."""
+"""Which worlds to play, and in which order: all with few faults first, or a sample of those that the budget has room for."""
 
 from __future__ import annotations
 
 from bisect import bisect
-from collections import Counter
-from dataclasses import dataclass, field
 from itertools import accumulate
 from random import Random
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from amends.testing.explorer.path import Deviation, Deviations
-from amends.testing.explorer.player import Played
-from amends.testing.explorer.rules import judged
+from amends.testing.explorer.tally import Part, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from amends.testing.explorer.faults import Kind
-    from amends.testing.explorer.player import Player
-
-Progress: TypeAlias = "Callable[[Tally], None]"
+    from amends.testing.explorer.player import Played, Player
+    from amends.testing.explorer.tally import Progress
 
 LEAVES = frozenset({"restart", "duplicate"})
 """Faults that leave the world as it would have been without: no second fault is tried after them, as after nothing."""
 
 
-@dataclass(slots=True)
-class Tally:
-    """What an exploration has seen.
-
-    `sampled` lists levels not played in full: faults, worlds played, worlds in all. `elsewhere` says why the journals
-    could not be replayed in another process, if so.
-    """
-
-    worlds: int = 0
-    fired: Counter[Kind] = field(default_factory=Counter)
-    ends: Counter[str] = field(default_factory=Counter)
-    asked: Counter[str] = field(default_factory=Counter)
-    levels: dict[int, int] = field(default_factory=dict)
-    sampled: list[tuple[int, int, int]] = field(default_factory=list)
-    found: Played | None = None
-    elsewhere: str = ""
-
-    def add(self, played: Played) -> None:
-        """Count one world."""
-        self.worlds += 1
-        self.levels[len(played.deviations)] = self.levels.get(len(played.deviations), 0) + 1
-        self.fired.update(deviation.kind for deviation in played.deviations)
-        self.ends[played.ending.state] += 1
-        self.asked.update({effect.step for effect in played.ending.effects})
-        if played.breaches and self.found is None:
-            self.found = played
-
-    def merge(self, other: Tally) -> None:
-        """Add what another shard has seen; the smaller finding wins."""
-        self.worlds += other.worlds
-        for mine, theirs in ((self.fired, other.fired), (self.ends, other.ends), (self.asked, other.asked)):
-            mine.update(theirs)
-        for faults, worlds in other.levels.items():
-            self.levels[faults] = self.levels.get(faults, 0) + worlds
-        self.sampled += other.sampled
-        if other.found and (self.found is None or _size(other.found) < _size(self.found)):
-            self.found = other.found
-
-
-class Level:
+class Worlds:
     """All worlds with one more fault than the ones that were added; the earliest fault first."""
 
     def __init__(self) -> None:
@@ -118,25 +75,25 @@ def exhaustive(
     """
     tally, luck, (number, shards) = Tally(), Random(0), shard
     common = tally if number == 1 else Tally()
-    level = Level()
+    dealt, whole, worlds = min(2, faults), True, Worlds()
 
     def tell(_: Tally) -> None:
         progress(tally)  # what counts for another shard is no progress of this one
 
-    _run(player, [()], common, tell, only, level)
-    dealt = min(2, faults)
+    _run(player, [()], common, tell, only, worlds)
     for depth in range(1, faults + 1):
         if common.found or tally.found:
             break
         count = common if depth < dealt else tally
-        part: Sequence[int] = range(number - 1, len(level), shards) if depth == dealt else range(len(level))
+        part: Sequence[int] = range(number - 1, len(worlds), shards) if depth == dealt else range(len(worlds))
         room = max(0, budget - count.worlds)
+        chosen = tally.parts[depth] = Part(min(room, len(part)), len(part) if whole else None, common=depth < dealt)
+        whole = not chosen.sampled
         if len(part) > room:
-            count.sampled.append((depth, room, len(part)))
             part = sorted(luck.sample(part, room))
-        following = Level()
-        _run(player, level.worlds(part), count, tell, only, following if depth < faults else None)
-        level = following
+        following = Worlds()
+        _run(player, worlds.worlds(part), count, tell, only, following if depth < faults else None)
+        worlds = following
     tally.found = common.found or tally.found
     return tally
 
@@ -147,7 +104,7 @@ def _run(
     tally: Tally,
     progress: Progress,
     only: frozenset[Kind] | None,
-    following: Level | None,
+    following: Worlds | None,
 ) -> None:
     """Play worlds, and let those that have one more fault follow; stops at the first that breaks a rule."""
     for deviations in worlds:
@@ -159,70 +116,3 @@ def _run(
         if following is not None:
             following.grow(played, only)
         del played  # nothing of a world is held when the next one begins: then it is collected
-
-
-# ── by luck ──────────────────────────────────────────────────────────────────────────────────────
-
-
-class Drawn:
-    """A path on which faults happen by chance: at each place with the odds given, as long as the faults last."""
-
-    def __init__(self, choose: Callable[[int], int], faults: int) -> None:
-        self._choose = choose
-        self._left = faults
-        self.over = not faults
-        self.met: list[tuple[str, tuple[Kind, ...]]] = []
-        self.deviations: list[Deviation] = []
-
-    def pick(self, place: str, kinds: tuple[Kind, ...]) -> Kind:
-        """See `Path`."""
-        chosen = self._choose(len(kinds))
-        if chosen:
-            self._left -= 1
-            self.over = not self._left
-            self.deviations.append(Deviation(len(self.met), kinds[chosen]))
-        self.met.append((place, kinds))
-        return kinds[chosen]
-
-
-SHRINK_BUDGET = 2_000
-"""Worlds that may be played to find a smaller one than what luck has found."""
-
-ODDS = 12
-"""At one place of so many a fault happens, when worlds are drawn by luck."""
-
-
-def random(player: Player, *, faults: int, budget: int, seed: int, progress: Progress) -> Tally:
-    """`budget` worlds with at most `faults` faults each, drawn by luck; a finding is shrunk."""
-    tally = Tally()
-    for number in range(budget):
-        luck = Random(f"{seed}/{number}")
-        path = Drawn(lambda most, luck=luck: luck.randrange(1, most) if luck.randrange(ODDS) == 0 else 0, faults)  # type: ignore[misc]
-        played = judge(player, path)
-        if played.breaches:
-            played = shrunk(player, played)
-        tally.add(played)
-        progress(tally)
-        if played.breaches:
-            break
-        del played  # as above
-    return tally
-
-
-def shrunk(player: Player, found: Played) -> Played:
-    """A breach with fewer faults, if there is one: all worlds are searched that have fewer, of the kinds that were found."""
-    kinds = frozenset(deviation.kind for deviation in found.deviations)
-    fewer = exhaustive(
-        player, faults=len(found.deviations) - 1, budget=SHRINK_BUDGET, only=kinds, progress=lambda _: None
-    ).found
-    return found if fewer is None else fewer
-
-
-def judge(player: Player, path: Drawn) -> Played:
-    """The world that luck has drawn."""
-    ending = player.play(path)
-    return Played(tuple(path.deviations), path.met, ending, judged(ending))
-
-
-def _size(played: Played) -> tuple[int, Deviations]:
-    return len(played.deviations), played.deviations

@@ -1,38 +1,95 @@
-"""Splits an exhaustive search over processes of this machine."""
+"""Splits a search over processes of this machine."""
 
 from __future__ import annotations
 
 import multiprocessing
 import pickle
 import traceback
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
-
-from amends.testing.explorer.search import Tally, exhaustive
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator
     from multiprocessing.connection import Connection
 
-    from amends.testing.explorer.elsewhere import Sheet
     from amends.testing.explorer.path import Deviations
     from amends.testing.explorer.player import Player
-    from amends.testing.explorer.search import Progress
+    from amends.testing.explorer.sheaf import Sheaf
+    from amends.testing.explorer.tally import Progress, Tally
 
-Answer: TypeAlias = "tuple[Tally, Deviations | None, Iterable[Sheet]]"
+Answer: TypeAlias = "tuple[Tally, Deviations | None, Sheaf]"
 """What a child has seen, the smallest world that breaks a rule, and the journals that it gathered."""
 
+OFTEN = 0.1
+"""Seconds between two looks at how far the others are."""
 
-def split(player: Player, *, faults: int, budget: int, processes: int, progress: Progress) -> Tally:
-    """The same as `exhaustive`, by as many forks of this process; the smallest of what they find is found."""
-    share = budget // processes
-    with _children(lambda shard, out: _search(player, faults, share, shard, out), processes) as pipes:
-        tally = exhaustive(player, faults=faults, budget=share, shard=(1, processes), progress=progress)
-        found = [_received(pipe) for pipe in pipes]
-    for other, deviations, sheets in found:
-        if faults == 1:  # else this process has played all worlds with one fault itself
-            player.witness.take(sheets)
+
+class Search(Protocol):
+    """A search of which shards can be played; the budget is that of one shard."""
+
+    def __call__(self, *, budget: int, shard: tuple[int, int], progress: Progress) -> Tally:
+        """Play one shard."""
+        ...
+
+
+class Board:
+    """Where each process writes, in memory that all share, how many worlds it has played: by the number of their faults."""
+
+    def __init__(self, processes: int, faults: int) -> None:
+        self._rows = [multiprocessing.RawArray("Q", faults + 1) for _ in range(processes)]
+
+    def writes(self, process: int) -> Progress:
+        """The progress of one process."""
+        row = self._rows[process]
+
+        def write(tally: Tally) -> None:
+            for faults, worlds in tally.levels.items():
+                row[faults] = worlds
+
+        return write
+
+    def all_told(self, tally: Tally) -> Tally:
+        """What one process has seen, with the worlds of all."""
+        levels = Counter({faults: sum(column) for faults, column in enumerate(zip(*self._rows, strict=True)) if any(column)})
+        return replace(tally, levels=levels, worlds=levels.total())
+
+
+def split(
+    player: Player,
+    search: Search,
+    *,
+    faults: int,
+    budget: int,
+    shard: tuple[int, int],
+    processes: int,
+    progress: Progress,
+) -> Tally:
+    """The same as one search, by as many forks of this process; the smallest of what they find is found.
+
+    What one process would play of a shard, `processes` of them deal out among themselves once more.
+    """
+    board, (number, shards), share = Board(processes, faults), shard, budget // processes
+    parts = [(number + shards * process, shards * processes) for process in range(processes)]
+    write = board.writes(0)
+
+    def child(process: int, out: Connection) -> None:
+        _search(player, search, share, parts[process], board.writes(process), out)
+
+    def tell(tally: Tally) -> None:
+        write(tally)
+        progress(board.all_told(tally))
+
+    with _children(child, processes) as pipes:
+        tally = search(budget=share, shard=parts[0], progress=tell)
+        found = []
+        for pipe in pipes:
+            while not pipe.poll(OFTEN):
+                progress(board.all_told(tally))
+            found.append(_received(pipe))
+    for other, deviations, sheaf in found:
+        player.witness.sheaf.merge(sheaf)
         if deviations is not None:
             other.found = player.follow(deviations)
         tally.merge(other)
@@ -40,15 +97,15 @@ def split(player: Player, *, faults: int, budget: int, processes: int, progress:
 
 
 @contextmanager
-def _children(search: Callable[[tuple[int, int], Connection], None], processes: int) -> Generator[list[Connection]]:
-    """Forks that search all shards but the first, and the pipes that they answer on; what fails here ends them, too."""
+def _children(search: Callable[[int, Connection], None], processes: int) -> Generator[list[Connection]]:
+    """Forks that search all parts but the first, and the pipes that they answer on; what fails here ends them, too."""
     context = multiprocessing.get_context("fork")
     pipes, children = [], []
     try:
-        for number in range(2, processes + 1):
+        for process in range(1, processes):
             ours, theirs = context.Pipe(duplex=False)
             pipes.append(ours)
-            child = context.Process(target=search, args=((number, processes), theirs))
+            child = context.Process(target=search, args=(process, theirs))
             child.start()
             children.append(child)
             theirs.close()
@@ -76,13 +133,13 @@ def _received(pipe: Connection) -> Answer:
     return answer
 
 
-def _search(player: Player, faults: int, budget: int, shard: tuple[int, int], out: Connection) -> None:
+def _search(player: Player, search: Search, budget: int, shard: tuple[int, int], progress: Progress, out: Connection) -> None:
     try:
-        tally = exhaustive(player, faults=faults, budget=budget, shard=shard, progress=lambda _: None)
+        tally = search(budget=budget, shard=shard, progress=progress)
     except Exception as error:  # whatever it is, it is raised where the exploration was asked for
         out.send(_portable(error))
     else:
-        out.send((replace(tally, found=None), tally.found and tally.found.deviations, player.witness.sheets))
+        out.send((replace(tally, found=None), tally.found and tally.found.deviations, player.witness.sheaf))
     out.close()
 
 

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from amends.errors import StaleToken, Unsteady
+from amends.model.records import ChildWanted, StepWanted
 from amends.testing.explorer.faults import KINDS
 from amends.testing.explorer.path import Deviation, Deviations
 
@@ -16,7 +17,10 @@ FORMAT = "1"
 
 
 def token_of(played: Played, saga: str) -> str:
-    """`1.SAGA.PRINT.PLACE-FAULT.PLACE-FAULT…`; the print is a hash of the places up to the last fault."""
+    """`1.SAGA.PRINT.PLACE-FAULT.PLACE-FAULT…`; the print is a hash of the places up to the last fault.
+
+    Without a fault it is one of the steps and sagas that were called: that the story is of this world is all that it tells.
+    """
     faults = [f"{deviation.place}-{deviation.kind}" for deviation in played.deviations]
     return ".".join([FORMAT, saga, _print(played), *faults])
 
@@ -40,8 +44,10 @@ def replayed(token: str, player: Player) -> Played:
         played = player.follow(deviations)
     except Unsteady as off:
         raise StaleToken(_CHANGED.format(off.why)) from off
+    player.witness.sheaf.gather(deviations, played.ending.accounts.values())
     if _print(played) != mark:
-        raise StaleToken(_CHANGED.format("the run comes to other places on its way to the faults"))
+        other = "comes to other places on its way to the faults" if deviations else "calls other steps"
+        raise StaleToken(_CHANGED.format(f"the run {other}"))
     return played
 
 
@@ -53,10 +59,18 @@ _CHANGED = (
 
 def _print(played: Played) -> str:
     last = max((deviation.place for deviation in played.deviations), default=-1)
-    hasher = blake2b(digest_size=4)
-    for place, kinds in played.met[: last + 1]:
-        hasher.update(f"{place}|{','.join(kinds)}\n".encode())
-    return hasher.hexdigest()
+    way = [f"{place}|{','.join(kinds)}\n" for place, kinds in played.met[: last + 1]]
+    return blake2b("".join(way or _called(played)).encode(), digest_size=4).hexdigest()
+
+
+def _called(played: Played) -> list[str]:
+    """The steps and sagas that a world called, whatever the order: that may be what is wrong with it."""
+    records = [record for account in played.ending.accounts.values() for record in account.records]
+    return sorted(
+        f"{record.step if isinstance(record, StepWanted) else record.saga}\n"
+        for record in records
+        if isinstance(record, StepWanted | ChildWanted)
+    )
 
 
 def _parse(token: str) -> tuple[Deviations, str, str]:
