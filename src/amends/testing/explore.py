@@ -153,6 +153,11 @@ def explore(
     if reaches is not None:
         scenario = replace(scenario, reaches=reaches)  # type: ignore[arg-type]  # it becomes a tuple
     plan = Plan(strategy, faults, budget, seed, shard, processes, progress)
+    return _explored(scenario, plan, replay)
+
+
+def _explored(scenario: Scenario, plan: Plan, replay: str | None) -> Exploration:
+    """Search, and raise what came of it if it is nothing good."""
     try:
         tally = _searched(scenario, plan, replay)
     except Unsteady as unsteady:
