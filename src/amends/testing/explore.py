@@ -165,7 +165,7 @@ def _explored(scenario: Scenario, plan: Plan, replay: str | None) -> Exploration
         raise
     if tally.found is not None:
         raise RuleBroken(Exploration(scenario, tally, plan))
-    whole = replay is None and shard[1] == 1
+    whole = replay is None and plan.shard[1] == 1
     vacuous = why_vacuous(scenario, tally, plan) if whole else None
     exploration = Exploration(scenario, tally, plan, vacuous)
     if vacuous is not None:

@@ -17,6 +17,7 @@ from amends.errors import AmendsError, DefinitionError, Diverged
 from amends.model.saga import Saga
 from amends.stores.port import Run, Turn
 from amends.testing.explorer.account import Account
+from amends.testing.explorer.sets import makes_sets
 from amends.testing.explorer.sheaf import Sheaf, Sheet
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from amends.testing.explorer.scenario import Scenario
 
 SEEDS = 3
-"""Processes that replay the journals, each with a hash seed of its own. A set of two elements has one of two orders: with
-three others, one in eight goes by unseen."""
+"""Processes that replay the journals where users' code makes sets, each with a hash seed of its own; else one is enough.
+A set of two elements has one of two orders: with three others, one in eight goes by unseen."""
 
 HERE = "AMENDS_ELSEWHERE"
 """Set in the environment of the other processes: what is imported there must not explore, and start others in its turn."""
@@ -63,7 +64,8 @@ class Elsewhere:
         if "__main__" not in self._modules.values():
             order = msgspec.json.encode(Order([os.path.abspath(entry) for entry in sys.path], self._modules)) + b"\n"
             mine = os.environ.get("PYTHONHASHSEED")
-            seeds = [seed for seed in map(str, range(1, SEEDS + 2)) if seed != mine][:SEEDS]
+            count = SEEDS if makes_sets(self._modules.values()) else 1
+            seeds = [seed for seed in map(str, range(1, count + 2)) if seed != mine][:count]
             self._processes = [_started(seed, order) for seed in seeds]
         return self
 
