@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from amends.model.records import State
-from amends.testing import explore
+from amends.testing import Scenario, explore
 from tests.testing import own_families, own_joins
 
 SCENARIOS = own_joins.SCENARIOS | own_families.SCENARIOS
@@ -40,16 +40,24 @@ def test_no_fault_breaks_a_rule(name: str) -> None:
 
 @pytest.mark.parametrize("name", IN_SQL)
 def test_no_fault_breaks_a_rule_in_sqlite(name: str) -> None:
-    exploration = explore(replace(SCENARIOS[name], store="sqlite"), faults=1, reaches=reaches(name))
+    exploration = explore(replace(with_one_fault(name), store="sqlite"), faults=1, reaches=reaches(name))
     assert exploration.ok and not exploration.tally.sampled
 
 
 def test_branches_are_done_in_another_order_too() -> None:
-    fired = explore(SCENARIOS["two of three"], faults=1).tally.fired
+    fired = explore(with_one_fault("two of three"), faults=1).tally.fired
     assert (
         fired["overtakes"] == 3
         and {"deadline_before", "deadline_in_call"} <= explore(SCENARIOS["in time"], faults=1).tally.fired.keys()
     )
+
+
+def with_one_fault(name: str) -> Scenario:
+    """A scenario, without what it expects of an end that it takes two faults to come to."""
+    scenario = SCENARIOS[name]
+    if name != "two of three":
+        return scenario
+    return replace(scenario, expect=tuple(each for each in scenario.expect if each is not own_joins.CLEAN))
 
 
 def reaches(name: str) -> tuple[State, ...]:
