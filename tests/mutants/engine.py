@@ -15,6 +15,38 @@ PEOPLE = ("tests/engine/test_people.py",)
 
 TURNS = [
     Mutant(
+        "an undo has no time limit",
+        "Outcomes: an undo has a time limit of its own",
+        "engine/flight.py",
+        "return (result,), {}, companion.timeout",
+        "return (result,), {}, None",
+        ("tests/engine/test_limits.py",),
+    ),
+    Mutant(
+        "a check has no time limit",
+        "Outcomes: a check has a time limit of its own",
+        "engine/flight.py",
+        "return (), given, companion.timeout",
+        "return (), given, None",
+        ("tests/engine/test_limits.py",),
+    ),
+    Mutant(
+        "every attempt is the first",
+        "Key: a step knows which attempt it is",
+        "engine/flight.py",
+        "return Current(key, self._attempt, machine.run_id",
+        "return Current(key, 1, machine.run_id",
+        ("tests/engine/test_limits.py",),
+    ),
+    Mutant(
+        "calls of a run that is let go of go on",
+        "Lease: who lets go of a run cancels its calls",
+        "engine/runner.py",
+        "        for flight in self._flights.values():\n            flight.drop()\n",
+        "",
+        ("tests/engine/test_limits.py",),
+    ),
+    Mutant(
         "decisions are performed before the commit",
         "Journal: an intent is durable before the call",
         "engine/runner.py",

@@ -10,6 +10,38 @@ PURE = (MACHINE, *ATTEMPTS)
 
 OUTCOMES = [
     Mutant(
+        "a step that is not idempotent is called for ever",
+        "Outcomes: a step that is not idempotent is called no more often than its attempts",
+        "model/effect.py",
+        "return options.idempotent is False and self._spent < options.retry.attempts",
+        "return options.idempotent is False",
+        ("tests/model/test_doubts.py",),
+    ),
+    Mutant(
+        "what a person says that a step returned is forgotten",
+        "Letters: the undo gets what a person says that the step returned",
+        "model/effect.py",
+        "            self.result = fact.result\n        elif self.step.undoing is not None and not",
+        "            pass\n        elif self.step.undoing is not None and not",
+        ("tests/model/test_doubts.py",),
+    ),
+    Mutant(
+        "the time of a run goes back",
+        "Body: the time of a run goes on and never back",
+        "model/machine.py",
+        "self._slate.now = max(self._slate.now, fact.at)",
+        "self._slate.now = fact.at",
+        ("tests/model/test_doubts.py",),
+    ),
+    Mutant(
+        "the crashes of a call count for its undo",
+        "Outcomes: each call has its own crashes",
+        "model/effect.py",
+        "self.phase, self.tries, self._spent, self._crashes = Phase.UNDOING, 1, 0, 0",
+        "self.phase, self.tries, self._spent = Phase.UNDOING, 1, 0",
+        ("tests/model/test_doubts.py",),
+    ),
+    Mutant(
         "a programme's own module has another name",
         "Journal: what a programme has begun, a worker that imports it finishes",
         "model/home.py",

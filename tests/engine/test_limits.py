@@ -1,0 +1,146 @@
+"""Time limits of undos and checks, the number of an attempt, and what is known of a run that several letters hold up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from amends import Engine, NeedsAttention, Retry, current, saga, step
+from amends.engine.flight import STOP_GRACE
+from amends.model.call import Companion
+from amends.stores.memory import MemoryStore
+from tests.engine.patience import until
+
+ONCE = Retry(attempts=1)
+AGAIN = Retry(attempts=3, first=0.0, jitter=0.0, on=Exception)
+log: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> None:
+    log.clear()
+
+
+@step(retry=AGAIN, no_undo="it only counts")
+async def count() -> int:
+    log.append(current().attempt)
+    if len(log) < 3:
+        raise ConnectionResetError
+    return len(log)
+
+
+@step
+async def book(what: str) -> str:
+    return what
+
+
+@book.undo(retry=ONCE, timeout=0.01)
+async def unbook(what: str) -> None:
+    await asyncio.sleep(STOP_GRACE)
+
+
+@step(retry=ONCE)
+async def lose() -> str:
+    raise ConnectionResetError
+
+
+@lose.check
+async def found() -> str | None:
+    await asyncio.sleep(STOP_GRACE)
+    return "found"
+
+
+lose.checking = Companion(found, ONCE, 0.01)
+
+
+@step
+async def hang() -> str:
+    try:
+        log.append("hangs")
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        log.append("is let go of")
+        raise
+    return "never"
+
+
+@saga
+async def counts() -> int:
+    return await count()
+
+
+@saga
+async def hangs() -> str:
+    return await hang()
+
+
+@saga
+async def books_two() -> None:
+    await book("one")
+    await book("two")
+    raise ValueError("no")
+
+
+@saga
+async def loses() -> str:
+    return await lose()
+
+
+def with_engine(work: Callable[[Engine], Awaitable[Any]]) -> Any:
+    async def main() -> Any:
+        async with Engine(MemoryStore(), sagas=[counts, hangs, books_two, loses], poll=0.01) as engine:
+            return await work(engine)
+
+    return asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_a_step_knows_which_attempt_it_is() -> None:
+    async def work(engine: Engine) -> None:
+        assert await engine.run(counts(), id="c") == 3
+
+    with_engine(work)
+    assert log == [1, 2, 3]
+
+
+def test_an_undo_has_a_time_limit_and_each_letter_is_known_to_who_waits() -> None:
+    async def work(engine: Engine) -> None:
+        run = await engine.start(books_two(), id="b")
+        outcome = await run.outcome()
+        await until_all_letters(engine, 2)
+        outcome = await run.outcome()
+        assert (outcome.state, outcome.letters) == ("needs_attention", ("b#1", "b#2"))
+        assert [letter.error for letter in await engine.dlq.list()] == ["TimeoutError: no answer within 0.01 seconds"] * 2
+        await engine.dlq.resolve("b#1", note="by hand", by="ann")
+        while (outcome := await run.outcome()).letters != ("b#2",):
+            assert outcome.state == "needs_attention"
+            await asyncio.sleep(0.001)
+
+    with_engine(work)
+
+
+async def until_all_letters(engine: Engine, number: int) -> None:
+    while len(await engine.dlq.list()) < number:
+        await asyncio.sleep(0.001)
+
+
+def test_a_check_has_a_time_limit() -> None:
+    async def work(engine: Engine) -> None:
+        with pytest.raises(NeedsAttention):
+            await engine.run(loses(), id="l")
+        (letter,) = await engine.dlq.list()
+        assert letter.kind == "in_doubt" and "no answer within 0.01 seconds" in letter.error
+
+    with_engine(work)
+
+
+def test_the_calls_of_a_run_that_is_let_go_of_are_cancelled() -> None:
+    async def work(engine: Engine) -> None:
+        await engine.start(hangs(), id="h")
+        await until(lambda: log == ["hangs"])
+        engine._crew.runners["h"].pause()
+        await until(lambda: log == ["hangs", "is let go of"])
+
+    with_engine(work)

@@ -1,0 +1,102 @@
+"""What is counted, remembered and waited for while a call is in doubt, and what a person's answer brings."""
+
+from __future__ import annotations
+
+from amends import now, saga, step
+from amends.model import records as r
+from tests.model import shop
+from tests.model.worlds import World
+
+
+@step(no_undo="it only waits")
+async def wait() -> None: ...
+
+
+@saga
+async def clocks() -> list[float]:
+    before = now().timestamp()
+    await wait()
+    return [before, now().timestamp()]
+
+
+def test_what_a_person_says_that_a_step_returned_is_what_its_undo_gets() -> None:
+    world = World(shop.order("a", "ok"))
+    world.start()
+    world.done(1, "h")
+    world.broke(2, "in_doubt")
+    world.undone(1)
+    world.tell(r.Answered(world.now, 1, "ann", True, r.Raw(b'{"id":"c","cents":100}'), ""))
+    assert world.machine.effects[2].result == r.Raw(b'{"id":"c","cents":100}')
+
+
+def test_an_answer_ends_the_doubt() -> None:
+    world = World(shop.order("a", "ok"))
+    world.start()
+    world.done(1, "h")
+    world.broke(2, "in_doubt", again=True)
+    assert world.machine.effects[2].in_doubt
+    world.time_up(2)
+    world.done(2, {"id": "c", "cents": 100}, attempt=2)
+    assert not world.machine.effects[2].in_doubt
+
+
+def test_a_step_that_is_not_idempotent_is_called_no_more_often_than_its_attempts() -> None:
+    world = World(shop.faxes("x"))
+    world.start()
+    for attempt in (1, 2):
+        (check,) = world.broke(1, "in_doubt", attempt=attempt)
+        assert isinstance(check, r.CheckWanted)
+        assert world.tell(r.Checked(world.now, 1, 1, False, r.NULL)) == [r.RetryWanted(1, attempt + 1)]
+    world.broke(1, "in_doubt", attempt=3)
+    decided = world.tell(r.Checked(world.now, 1, 1, False, r.NULL))
+    assert not any(isinstance(each, r.RetryWanted) for each in decided)
+
+
+def test_the_crashes_of_a_call_are_not_those_of_its_check() -> None:
+    world = World(shop.wires(3))
+    world.start()
+    for _ in range(9):
+        world.crash()
+    assert [type(each) for each in world.crash()] == [r.CheckWanted]
+    for _ in range(9):
+        assert [type(each) for each in world.crash()] == [r.CheckWanted]
+
+
+def test_the_crashes_of_a_call_are_not_those_of_its_undo() -> None:
+    world = World(shop.rooms("x"))
+    world.start()
+    for _ in range(9):
+        world.crash()
+    assert [type(each) for each in world.crash()] == [r.UndoWanted]
+    for _ in range(9):
+        assert [type(each) for each in world.crash()] == [r.UndoWanted]
+
+
+def test_an_undo_and_a_check_pause_before_they_are_tried_again() -> None:
+    world = World(shop.three("raise"))
+    world.start()
+    world.done(1, "h")
+    world.done(2, {"id": "c", "cents": 5})
+    world.done(3, "b")
+    world.undone(3)
+    world.undo_broke(2)
+    assert world.machine.timers[2] == world.now + 1.0
+    other = World(shop.wires(3))
+    other.start()
+    other.broke(1, "in_doubt")
+    other.tell(r.CheckBroke(other.now, 1, 1, r.Failure("Down", "no"), True))
+    assert other.machine.timers[1] > other.now
+
+
+def test_the_time_of_a_run_goes_on_and_never_back() -> None:
+    """Facts come from workers whose clocks differ."""
+    world = World(clocks())
+    world.start()
+    world.now += 5
+    world.done(1, None)
+    assert world.machine.ended is not None and bytes(world.machine.ended.result) == b"[1000.0,1005.0]"
+    other = World(clocks())
+    other.start()
+    other.now -= 5
+    other.done(1, None)
+    assert other.machine.ended is not None and bytes(other.machine.ended.result) == b"[1000.0,1000.0]"
