@@ -23,6 +23,12 @@ def test_vacuous(explore):
 """
 
 
+@pytest.fixture(autouse=True)
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at a terminal: with `CI` set, pytest shows what failed in its summary too."""
+    monkeypatch.delenv("CI", raising=False)
+
+
 @pytest.fixture
 def user(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makepyfile(TESTS)
@@ -96,9 +102,7 @@ def test_what_is_no_token_is_refused_at_once(user: pytest.Pytester) -> None:
 
 
 def _token_of_a_bad_world(user: pytest.Pytester) -> str:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("CI", raising=False)  # with it, pytest shows the story in its summary too
-        token = re.search(r"--amends-replay=(\S+)", user.runpytest_inprocess("-k", "bad").stdout.str())
+    token = re.search(r"--amends-replay=(\S+)", user.runpytest_inprocess("-k", "bad").stdout.str())
     assert token is not None
     return token[1]
 
