@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from amends import Engine, NeedsAttention, Retry, current, saga, step
+from amends import Compensated, Engine, NeedsAttention, Retry, current, random, saga, step
 from amends.engine.flight import STOP_GRACE
 from amends.model.call import Companion
+from amends.model.saga import Saga
 from amends.stores.memory import MemoryStore
 from tests.engine.patience import until
 
@@ -67,6 +68,31 @@ async def hang() -> str:
     return "never"
 
 
+@step(retry=ONCE)
+async def pay() -> str:
+    raise ConnectionResetError
+
+
+@pay.undo
+async def repay(receipt: str) -> None:
+    log.append(receipt)
+
+
+@saga
+async def pays() -> str:
+    return await pay()
+
+
+@saga
+async def draws() -> float:
+    return random()
+
+
+@saga
+async def draws_twice() -> list[float]:
+    return [await draws(), await draws()]
+
+
 @saga
 async def counts() -> int:
     return await count()
@@ -89,9 +115,12 @@ async def loses() -> str:
     return await lose()
 
 
+SAGAS: list[Saga[..., Any]] = [counts, hangs, books_two, loses, pays, draws, draws_twice]
+
+
 def with_engine(work: Callable[[Engine], Awaitable[Any]]) -> Any:
     async def main() -> Any:
-        async with Engine(MemoryStore(), sagas=[counts, hangs, books_two, loses], poll=0.01) as engine:
+        async with Engine(MemoryStore(), sagas=SAGAS, poll=0.01) as engine:
             return await work(engine)
 
     return asyncio.run(asyncio.wait_for(main(), 10))
@@ -144,3 +173,24 @@ def test_the_calls_of_a_run_that_is_let_go_of_are_cancelled() -> None:
         await until(lambda: log == ["hangs", "is let go of"])
 
     with_engine(work)
+
+
+def test_what_a_person_says_that_a_step_returned_reaches_its_undo() -> None:
+    async def work(engine: Engine) -> None:
+        run = await engine.start(pays(), id="p")
+        assert (await run.outcome()).letters == ("p#1",)
+        await engine.dlq.answer("p#1", happened=True, result=b'"receipt-7"', by="ann")
+        with pytest.raises(Compensated):
+            await run.result()
+
+    with_engine(work)
+    assert log == ["receipt-7"]
+
+
+def test_runs_that_are_nested_in_one_have_each_its_own_luck() -> None:
+    async def work(engine: Engine) -> list[float]:
+        drawn: list[float] = await engine.run(draws_twice(), id="d")
+        return drawn
+
+    one, other = with_engine(work)
+    assert one != other

@@ -165,6 +165,21 @@ def test_a_loser_that_waits_for_a_thread_is_not_called_any_more() -> None:
     assert desk.log == ["book x"]
 
 
+def test_functions_that_are_called_at_the_same_time_do_not_wait_for_each_other() -> None:
+    """Also when a thread is left over from before."""
+
+    async def work(engine: Engine) -> None:
+        await engine.run(charges("x"), id="before")
+        first = await engine.start(books("y"), id="first")
+        await until(desk.begun.is_set)
+        assert await engine.run(charges("z"), id="second")
+        desk.may_go.set()
+        await first.result()
+
+    with_engine(work)
+    assert desk.log == ["charge x", "charge z", "book y"]
+
+
 def test_the_time_limit_begins_when_the_function_does() -> None:
     async def work(engine: Engine) -> None:
         await engine.start(books("x"), id="first")

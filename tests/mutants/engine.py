@@ -15,6 +15,30 @@ PEOPLE = ("tests/engine/test_people.py",)
 
 TURNS = [
     Mutant(
+        "what a person says that a step returned is not passed on",
+        "Letters: an answer brings what the step returned",
+        "engine/deadletters.py",
+        "raw = records.NULL if result is None else Raw(result)",
+        "raw = records.NULL",
+        ("tests/engine/test_limits.py::test_what_a_person_says_that_a_step_returned_reaches_its_undo",),
+    ),
+    Mutant(
+        "a thread is taken for idle when it is not",
+        "Outcomes: functions that are called at the same time do not wait for each other",
+        "engine/threads.py",
+        "                self._idle -= 1\n",
+        "                pass\n",
+        ("tests/engine/test_threads.py::test_functions_that_are_called_at_the_same_time_do_not_wait_for_each_other",),
+    ),
+    Mutant(
+        "nested runs of one owner share their luck",
+        "Key: each nested run has a luck of its own",
+        "engine/family.py",
+        "blake2b(each.run.encode(), digest_size=16, key=row.seed[:64]).digest()",
+        "row.seed",
+        ("tests/engine/test_limits.py::test_runs_that_are_nested_in_one_have_each_its_own_luck",),
+    ),
+    Mutant(
         "an undo has no time limit",
         "Outcomes: an undo has a time limit of its own",
         "engine/flight.py",
