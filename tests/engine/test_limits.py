@@ -83,6 +83,45 @@ async def pays() -> str:
     return await pay()
 
 
+@step(retry=ONCE)
+async def wire() -> str:
+    raise ConnectionResetError("the bank hung up")
+
+
+@wire.undo(retry=AGAIN)
+async def unwire(receipt: str | None) -> None:
+    log.append(receipt)
+    if len(log) == 1:
+        raise ValueError("an undo's own error")
+
+
+@step(no_undo="it only asks")
+async def ask() -> None:
+    log.append("asks")
+    await until(lambda: "may go on" in log)
+
+
+@step(idempotent=False)
+async def send() -> str:
+    log.append("sends")
+    return "sent"
+
+
+@send.undo
+async def unsend(sent: str) -> None: ...
+
+
+@saga
+async def wires() -> str:
+    return await wire()
+
+
+@saga
+async def sends() -> str:
+    await ask()
+    return await send()
+
+
 @saga
 async def draws() -> float:
     return random()
@@ -115,7 +154,7 @@ async def loses() -> str:
     return await lose()
 
 
-SAGAS: list[Saga[..., Any]] = [counts, hangs, books_two, loses, pays, draws, draws_twice]
+SAGAS: list[Saga[..., Any]] = [counts, hangs, books_two, loses, pays, draws, draws_twice, wires, sends]
 
 
 def with_engine(work: Callable[[Engine], Awaitable[Any]]) -> Any:
@@ -194,3 +233,43 @@ def test_runs_that_are_nested_in_one_have_each_its_own_luck() -> None:
 
     one, other = with_engine(work)
     assert one != other
+
+
+def test_the_cause_is_what_the_step_raised_and_not_its_undo() -> None:
+    async def work(engine: Engine) -> None:
+        with pytest.raises(Compensated) as caught:
+            await engine.run(wires(), id="w")
+        assert isinstance(caught.value.__cause__, ConnectionResetError)
+
+    with_engine(work)
+    assert log == [None, None]
+
+
+def test_errors_of_attempts_that_are_over_are_not_held() -> None:
+    async def work(engine: Engine) -> None:
+        run = await engine.start(counts(), id="c")
+        runner: Any = engine._crew.runners["c"]
+        await run.result()
+        assert log == [1, 2, 3] and not runner.machine.live
+
+    with_engine(work)
+
+
+def test_a_call_that_may_be_made_only_once_is_made_while_the_engine_closes() -> None:
+    """It is in the journal as wanted: the next worker could not know that it was never made."""
+
+    async def main() -> None:
+        store = MemoryStore()
+        engine = await Engine(store, sagas=SAGAS).__aenter__()
+        crew = engine._crew
+        await engine.start(sends(), id="s")
+        await until(lambda: log == ["asks"])
+        closing = asyncio.create_task(engine.__aexit__(None, None, None))
+        await until(lambda: crew.pausing)
+        log.append("may go on")
+        await closing
+        async with Engine(MemoryStore(store.shelf), sagas=SAGAS) as following:
+            assert await following.get("s").result() == "sent"
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+    assert log == ["asks", "may go on", "sends"]

@@ -15,6 +15,22 @@ PEOPLE = ("tests/engine/test_people.py",)
 
 TURNS = [
     Mutant(
+        "a call that may be made only once is not made while the engine closes",
+        "Outcomes: what is journaled as wanted and may be called only once is called",
+        "engine/runner.py",
+        "if not self._crew.pausing or self._is_only_once(decision):",
+        "if not self._crew.pausing:",
+        ("tests/engine/test_limits.py::test_a_call_that_may_be_made_only_once_is_made_while_the_engine_closes",),
+    ),
+    Mutant(
+        "the cause is what an undo raised",
+        "Outcomes: a step failed because of its own error",
+        "engine/runner.py",
+        'if flight.kind == "step":',
+        "if True:",
+        ("tests/engine/test_limits.py::test_the_cause_is_what_the_step_raised_and_not_its_undo",),
+    ),
+    Mutant(
         "what a person says that a step returned is not passed on",
         "Letters: an answer brings what the step returned",
         "engine/deadletters.py",
@@ -223,16 +239,16 @@ CALLS = [
         "the key holds the attempt",
         "Key: the key that a step is given is stable over its attempts",
         "engine/flight.py",
-        'key = keys.undo_key(effect.key) if self._kind == "undo" else effect.key',
-        'key = keys.undo_key(effect.key) if self._kind == "undo" else f"{effect.key}{self._attempt}"',
+        'key = keys.undo_key(effect.key) if self.kind == "undo" else effect.key',
+        'key = keys.undo_key(effect.key) if self.kind == "undo" else f"{effect.key}{self._attempt}"',
         FLIGHT,
     ),
     Mutant(
         "the key of an undo holds its attempt",
         "Key: the key that an undo is given is stable over its attempts",
         "engine/flight.py",
-        'key = keys.undo_key(effect.key) if self._kind == "undo" else effect.key',
-        'key = keys.undo_key(f"{effect.key}{self._attempt}") if self._kind == "undo" else effect.key',
+        'key = keys.undo_key(effect.key) if self.kind == "undo" else effect.key',
+        'key = keys.undo_key(f"{effect.key}{self._attempt}") if self.kind == "undo" else effect.key',
         FLIGHT,
     ),
     Mutant(

@@ -109,8 +109,8 @@ OUTCOMES = [
         "a falsy answer of a check is none",
         "Outcomes: only None says that a step did not happen; 0 and the empty string are results",
         "engine/flight.py",
-        'if self._kind == "check" and value is None:',
-        'if self._kind == "check" and not value:',
+        'if self.kind == "check" and value is None:',
+        'if self.kind == "check" and not value:',
         ("tests/engine/test_flight.py",),
     ),
     Mutant(

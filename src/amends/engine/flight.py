@@ -71,7 +71,7 @@ class Flight:
         self.effect = effect
         self._crew = crew
         self._machine = machine
-        self._kind = kind
+        self.kind = kind
         self._attempt = attempt
         self._land = land
         step = effect.step
@@ -170,7 +170,7 @@ class Flight:
         self._given = given = effect.take_given()
         if companion is None:
             return (), given, step.options.timeout
-        if self._kind == "check":
+        if self.kind == "check":
             return (), given, companion.timeout
         result = None if effect.result is None else step.signature.result.decode(effect.result)
         return (result,), {}, companion.timeout
@@ -178,7 +178,7 @@ class Flight:
     def describe(self) -> Current:
         """What the step can know about the call."""
         effect, machine = self.effect, self._machine
-        key = keys.undo_key(effect.key) if self._kind == "undo" else effect.key
+        key = keys.undo_key(effect.key) if self.kind == "undo" else effect.key
         forward = Forward(effect.key, self._given or {}, effect.in_doubt)
         return Current(key, self._attempt, machine.run_id, machine.saga.name, effect.step.name, forward, self._deadline)
 
@@ -198,9 +198,9 @@ class Flight:
 
     def _came_back(self, value: Any) -> Fact:
         at, pos = self._crew.now(), self.effect.pos
-        if self._kind == "undo":
+        if self.kind == "undo":
             return records.UndoDone(at, pos, self._attempt)
-        if self._kind == "check" and value is None:
+        if self.kind == "check" and value is None:
             return records.Checked(at, pos, self._attempt, False, records.NULL)
         try:
             written, twin = self.effect.step.signature.result.store(value)
@@ -209,14 +209,14 @@ class Flight:
             return self._broke(NotStorable(error.what, path=path, cure=error.cure), "unstorable")
         raw = Raw(written)
         self.effect.fresh = (raw, twin)
-        if self._kind == "check":
+        if self.kind == "check":
             return records.Checked(at, pos, self._attempt, True, raw)
         return records.StepDone(at, pos, self._attempt, raw)
 
     def _broke(self, error: BaseException, outcome: Outcome | None = None) -> Fact:
         at, pos, options = self._crew.now(), self.effect.pos, self.effect.step.options
         failure: Failure = failure_of(error)
-        if self._kind == "step":
+        if self.kind == "step":
             stopped = isinstance(error, (Interrupted, asyncio.CancelledError))
             lost = options.leaves_doubt(error) or (stopped and self._called)
             again = outcome is None and options.retry.again(error, lost=lost)
@@ -224,7 +224,7 @@ class Flight:
         companion = self._companion
         assert companion is not None
         again = outcome is None and companion.retry.again(error, lost=True)
-        kind = records.UndoBroke if self._kind == "undo" else records.CheckBroke
+        kind = records.UndoBroke if self.kind == "undo" else records.CheckBroke
         return kind(at, pos, self._attempt, failure, again)
 
     def _set_alarm(self, delay: float | None, ring: Callable[[], None] | None = None) -> None:

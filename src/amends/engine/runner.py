@@ -239,14 +239,20 @@ class Runner:
         if state in CLOSED:
             self._leave()
             return
-        if not self._crew.pausing:
-            for decision in decisions:
+        for decision in decisions:
+            if not self._crew.pausing or self._is_only_once(decision):
                 self._perform(decision)
-            if self._stalled:
-                self._unstall()
+        if self._stalled and not self._crew.pausing:
+            self._unstall()
         if self._inbox:
             self._schedule()
         self._rest()
+
+    def _is_only_once(self, decision: Decision) -> bool:
+        """Whether it is a call that may be made only once: journaled as wanted and not made, it would be in doubt."""
+        if not isinstance(decision, (records.StepWanted, records.RetryWanted)):
+            return False
+        return self.machine.effects[decision.pos].step.options.idempotent is False
 
     def _unstall(self) -> None:
         """Once a person said that the run fits its code again, it goes on, and takes in the mail that waited."""
@@ -274,8 +280,10 @@ class Runner:
         if fact is None:
             self._lose(flight, error)
             return
-        if error is not None:
-            self.machine.live[pos] = error
+        if flight.kind == "step":  # what an undo or a check raises is not why the step failed
+            self.machine.live.pop(pos, None)  # with its traceback, an error holds all that its call has held
+            if error is not None:
+                self.machine.live[pos] = error
         self.tell(msgspec.structs.replace(fact, at=self._now()) if self._ahead else fact)
 
     # ── between turns ───────────────────────────────────────────────────────────────────────────

@@ -71,8 +71,8 @@ class Fan:
         if isinstance(self.tolerate, int):
             return self.tolerate
         if self.source.length is not None:
-            return math.floor(self.tolerate * self.source.length)
-        return math.floor(self.tolerate * ended) if complete or ended >= chunk.MOST_ITEMS else math.inf
+            return _part(self.tolerate, self.source.length)
+        return _part(self.tolerate, ended) if complete or ended >= chunk.MOST_ITEMS else math.inf
 
     def too_many(self, failed: int, ended: int, complete: bool) -> bool:
         """Whether more items failed than are tolerated."""
@@ -229,3 +229,8 @@ class Chunks:
 
     def _follows(self, place: Place) -> bool:
         return place in self._came or place in self._waiting or any(place == again for again, _ in self._again)
+
+
+def _part(fraction: float, items: int) -> int:
+    """So many of the items: 0.29 of 100 are 29, though 0.29 * 100 is a little less."""
+    return math.floor(round(fraction * items, 9))
