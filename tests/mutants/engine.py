@@ -178,10 +178,10 @@ TURNS = [
     ),
     Mutant(
         "a closing engine goes on calling",
-        "Cancel: the shutdown of a process is a pause, and nothing more is called",
+        "Cancel: the shutdown of a process is a pause, and nothing more is called than what may be called only once",
         "engine/runner.py",
-        "        if not self._crew.pausing:\n            for decision",
-        "        if True:\n            for decision",
+        "if not self._crew.pausing or self._is_only_once(decision):",
+        "if True:",
         RECOVERY,
     ),
     Mutant(
