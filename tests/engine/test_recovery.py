@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
 import pytest
 
-from amends import Engine, Retry, receive, saga, sleep, step
+from amends import Compensated, Engine, Retry, receive, saga, sleep, step
 from amends.engine import engine as engine_module
 from amends.engine import trouble
 from amends.errors import StoreError
 from amends.model import records as r
+from amends.model.effect import MOST_CRASHES
 from amends.model.records import Record
 from amends.model.saga import Saga
 from amends.model.turn import encode_fact
@@ -359,6 +361,84 @@ def test_a_run_that_is_claimed_again_while_it_is_taken_up_is_driven_by_the_later
                 store.may.set()
                 assert await client.get("x").result() == "woke"
                 assert shelf.runs["x"].epoch == 2
+
+    run(main)
+
+
+def test_workers_that_leave_in_order_are_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "GRACE", 0.0)
+
+    async def main() -> None:
+        shelf = Shelf()
+        for opened in range(MOST_CRASHES + 2):
+            async with engine_on(MemoryStore(shelf)) as engine:
+                await engine.start(two(), id="x")
+                await until(lambda now=opened: len(marks) > now)
+        gate.set()
+        async with engine_on(MemoryStore(shelf)) as engine:
+            assert await engine.get("x").result() == "onetwo"
+            assert {each.orderly for each in await journaled(engine, r.Recovered)} == {True}
+
+    run(main)
+
+
+def test_a_worker_that_died_is_told_from_one_that_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "GRACE", 0.0)
+
+    async def main() -> None:
+        shelf = Shelf()
+        async with AsyncExitStack() as dead:
+            for died in range(MOST_CRASHES):
+                store = MemoryStore(shelf)
+                engine = await dead.enter_async_context(engine_on(store))
+                await engine.start(two(), id="x")
+                await until(lambda now=died: len(marks) > now)
+                engine._watching.cancel()  # type: ignore[union-attr]  # it takes nothing back
+                store.silence()
+            engine = await dead.enter_async_context(engine_on(MemoryStore(shelf)))
+            with pytest.raises(Compensated):
+                await engine.get("x").result()
+            assert [each.orderly for each in await journaled(engine, r.Recovered)] == [False] * MOST_CRASHES
+
+    run(main)
+
+
+def test_a_call_that_is_cancelled_from_outside_has_killed_nobody() -> None:
+    async def main() -> None:
+        async with engine_on(MemoryStore()) as engine:
+            before = asyncio.all_tasks()
+            await engine.start(two(), id="x")
+            for swept in range(MOST_CRASHES + 2):
+                await until(lambda now=swept: len(marks) > now)
+                for task in asyncio.all_tasks() - before:
+                    if "_fly" in repr(task):
+                        task.cancel()
+            gate.set()
+            assert await engine.get("x").result() == "onetwo"
+            assert {each.orderly for each in await journaled(engine, r.Recovered)} == {True}
+
+    run(main)
+
+
+class Lossy(MemoryStore):
+    """Whatever says that a step is done cannot be written."""
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        if change.turn is not None and b"StepDone" in change.turn.body:
+            failed = asyncio.get_running_loop().create_future()
+            failed.set_exception(StoreError("there is no room for it"))
+            return failed
+        return super().commit(change)
+
+
+def test_a_call_whose_answer_can_never_be_written_is_not_made_for_ever() -> None:
+    async def main() -> None:
+        gate.set()
+        async with engine_on(Lossy()) as engine:
+            await engine.start(two(), id="x")
+            with pytest.raises(Compensated):
+                await engine.get("x").result()
+            assert marks == ["one"] * MOST_CRASHES
 
     run(main)
 

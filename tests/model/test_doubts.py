@@ -72,6 +72,23 @@ def test_the_crashes_of_a_call_are_not_those_of_its_undo() -> None:
         assert [type(each) for each in world.crash()] == [r.UndoWanted]
 
 
+def test_workers_that_leave_in_order_count_for_no_call_no_check_and_no_undo() -> None:
+    for called, answer, wanted in (
+        (shop.wires(3), "done", r.RetryWanted),
+        (shop.wires(3), "in_doubt", r.CheckWanted),
+        (shop.three("raise"), "raise", r.UndoWanted),
+    ):
+        world = World(called)
+        world.start()
+        if answer == "in_doubt":
+            world.broke(1, "in_doubt")
+        elif answer == "raise":
+            for pos, result in (1, "h"), (2, {"id": "c", "cents": 5}), (3, "b"):
+                world.done(pos, result)
+        for _ in range(20):
+            assert [type(each) for each in world.crash(orderly=True)] == [wanted]
+
+
 def test_an_undo_and_a_check_pause_before_they_are_tried_again() -> None:
     world = World(shop.three("raise"))
     world.start()

@@ -55,9 +55,9 @@ class World:
         self.now = max(self.now, self.machine.timers[pos])
         return self.tell(r.TimeUp(self.now, pos))
 
-    def crash(self) -> list[Decision]:
+    def crash(self, *, orderly: bool = False) -> list[Decision]:
         """Replay into a fresh machine, through the bytes of the journal, and recover what was in flight."""
         self.machine.close()
         self.machine = self._fresh()
         replay(self.machine, [list(decode_turn(encode_turn(turn))) for turn in self.turns])
-        return self.tell(r.Recovered(self.now, "next")) if self.machine.effects.in_flight() else []
+        return self.tell(r.Recovered(self.now, "next", orderly)) if self.machine.effects.in_flight() else []

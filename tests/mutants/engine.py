@@ -295,6 +295,30 @@ CALLS = [
 
 RECOVERIES = [
     Mutant(
+        "every claim is of a run that was given up",
+        "Retries: a worker that died is told from one that left",
+        "stores/roster.py",
+        "(*row, owner is None)",
+        "(*row, True)",
+        ("tests/stores/test_conformance.py",),
+    ),
+    Mutant(
+        "a call that is cancelled from outside has killed its worker",
+        "Retries: who is swept away with all tasks of a programme has killed nobody",
+        "engine/runner.py",
+        "msgspec.structs.replace(self.row, given_up=True)",
+        "self.row",
+        RECOVERY,
+    ),
+    Mutant(
+        "a call whose answer can never be written is made for ever",
+        "Retries: what cannot be written ten times is given up",
+        "engine/runner.py",
+        "msgspec.structs.replace(self.row, given_up=False)",
+        "msgspec.structs.replace(self.row, given_up=True)",
+        RECOVERY,
+    ),
+    Mutant(
         "a store that fails is asked again at once",
         "Store: it is asked again when its time has come",
         "engine/recovery.py",

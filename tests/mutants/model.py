@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 MACHINE = "tests/model/test_machine.py"
 ATTEMPTS = ("tests/model/test_attempts.py",)
 PURE = (MACHINE, *ATTEMPTS)
+DOUBTS = ("tests/model/test_doubts.py",)
 
 OUTCOMES = [
     Mutant(
@@ -240,9 +241,33 @@ RETRIES = [
         "a crash spends an attempt",
         "Retries: a crash of the worker spends no attempt",
         "model/effect.py",
-        "        self._crashes += 1\n        if self._crashes < MOST_CRASHES and self._may_call_again():",
-        "        self._crashes += 1\n        self._spent += 1\n        if self._crashes < MOST_CRASHES and self._may_call_again():",
+        "        self._crashes += not fact.orderly\n        if self._crashes < MOST_CRASHES and self._may_call_again():",
+        "        self._crashes += not fact.orderly\n        self._spent += 1\n        if self._crashes < MOST_CRASHES and self._may_call_again():",
         PURE,
+    ),
+    Mutant(
+        "a worker that left in order died in a call",
+        "Retries: only the death of a worker counts for the call that may have killed it",
+        "model/effect.py",
+        "        self._crashes += not fact.orderly\n        if self._crashes < MOST_CRASHES and self._may_call_again():",
+        "        self._crashes += 1\n        if self._crashes < MOST_CRASHES and self._may_call_again():",
+        DOUBTS,
+    ),
+    Mutant(
+        "a worker that left in order died in a check",
+        "Retries: only the death of a worker counts for the check that may have killed it",
+        "model/effect.py",
+        "        self._crashes += not fact.orderly\n        if self._crashes < MOST_CRASHES:\n            return self._check_again(fact)",
+        "        self._crashes += 1\n        if self._crashes < MOST_CRASHES:\n            return self._check_again(fact)",
+        DOUBTS,
+    ),
+    Mutant(
+        "a worker that left in order died in an undo",
+        "Retries: only the death of a worker counts for the undo that may have killed it",
+        "model/effect.py",
+        "        self._crashes += not fact.orderly\n        if self._crashes < MOST_CRASHES:\n            yield from",
+        "        self._crashes += 1\n        if self._crashes < MOST_CRASHES:\n            yield from",
+        DOUBTS,
     ),
     Mutant(
         "a call that kills its worker is made for ever",

@@ -122,9 +122,10 @@ def test_a_letter_and_what_a_person_did_are_told() -> None:
 
 def test_only_a_worker_that_has_stopped_is_said_to_have_stopped() -> None:
     parked = [[r.Stalled(103.0, "diverged", NO), r.DeadLettered(1, 0, "diverged", NO)], [r.Retried(104.0, 1, "ann")]]
-    story = tell([*BEGUN, *parked, [r.Recovered(105.0, "w2")], [r.Recovered(106.0, "w3")]])
+    story = tell([*BEGUN, *parked, [r.Recovered(105.0, "w2")], [r.Recovered(106.0, "w3")], [r.Recovered(107.0, "w3", True)]])
     said = [line.what for line in story.lines if line.kind == "event"]
-    assert said[1:] == ["taken up again, as its code fits its journal", "taken over: the worker before had stopped"]
+    assert said[1:2] == ["taken up again, as its code fits its journal"]
+    assert said[2:] == ["taken over: the worker before had stopped", "taken over: the worker before had left"]
 
 
 def test_a_doubt_that_a_person_answered() -> None:

@@ -126,7 +126,7 @@ class Recovery:
         fresh = await self._crew.store.run(row.id)
         if fresh is None or (fresh.owner, fresh.epoch) != (self._crew.worker, row.epoch):
             raise LeaseLost(f"run {row.id!r} is not driven by this worker any more; epoch {row.epoch} is over.")
-        return fresh
+        return msgspec.structs.replace(fresh, given_up=row.given_up)
 
     async def _bring_back(self, row: Run) -> None:
         crew = self._crew

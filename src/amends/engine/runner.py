@@ -112,8 +112,11 @@ class Runner:
     def settle_in(self) -> None:
         """Take up a run that was brought back by replay."""
         if self.machine.may_go_on or (self.machine.effects.in_flight() and not self.machine.stalled):
-            self.tell(records.Recovered(self._now(), self._crew.worker))
+            self.tell(self._recovered())
         self._rest()
+
+    def _recovered(self) -> Fact:
+        return records.Recovered(self._now(), self._crew.worker, self.row.given_up)
 
     def pause(self) -> None:
         """Let go of the run: nothing more is called, and what is in flight is left to whoever takes over."""
@@ -257,7 +260,7 @@ class Runner:
     def _unstall(self) -> None:
         """Once a person said that the run fits its code again, it goes on, and takes in the mail that waited."""
         if self.machine.may_go_on:
-            self.tell(records.Recovered(self._now(), self._crew.worker))
+            self.tell(self._recovered())
         elif not self.machine.stalled:
             self._stalled = False
             self.look_for_mail()
@@ -369,14 +372,14 @@ class Runner:
         about = f"run {self.row.id}: what came of step {flight.effect.step.name} is not known, and it is taken up again"
         if error is None or isinstance(error, Swept):
             log.info("%s: it was cancelled from outside", about)
-            self._crew.adopt(self.row, trouble.LEAST)
+            self._crew.adopt(msgspec.structs.replace(self.row, given_up=True), trouble.LEAST)
         else:
             self._take_up_again(about, error)
 
     def _take_up_again(self, why: str, error: BaseException) -> None:
         """What was to be written was not: once the store was left alone for a while, the run goes on from its journal."""
         self._crew.trouble.complain(why, error)
-        self._crew.adopt(self.row, self._crew.trouble.met())
+        self._crew.adopt(msgspec.structs.replace(self.row, given_up=False), self._crew.trouble.met())
 
     def _leave(self) -> None:
         self._gone = True

@@ -201,9 +201,9 @@ class Effect:
         else:
             yield from self._give_up()
 
-    def _call_crashed(self, _: Recovered) -> Iterator[Decision]:
+    def _call_crashed(self, fact: Recovered) -> Iterator[Decision]:
         self.in_doubt, self.error = True, CRASHED
-        self._crashes += 1
+        self._crashes += not fact.orderly
         if self._crashes < MOST_CRASHES and self._may_call_again():
             yield from self._call_again()
         else:
@@ -265,7 +265,7 @@ class Effect:
         yield CheckWanted(self.pos, self.tries)
 
     def _check_crashed(self, fact: Recovered) -> Iterator[Decision]:
-        self._crashes += 1
+        self._crashes += not fact.orderly
         if self._crashes < MOST_CRASHES:
             return self._check_again(fact)
         return self._cancel_by_key(CRASHED)
@@ -312,8 +312,8 @@ class Effect:
         self.tries += 1
         yield UndoWanted(self.pos, self.tries, keys.undo_key(self.key))
 
-    def _undo_crashed(self, _: Recovered) -> Iterator[Decision]:
-        self._crashes += 1
+    def _undo_crashed(self, fact: Recovered) -> Iterator[Decision]:
+        self._crashes += not fact.orderly
         if self._crashes < MOST_CRASHES:
             yield from self._undo_again()
         else:

@@ -156,9 +156,13 @@ class Cancelled(Fact, frozen=True):
 
 
 class Recovered(Fact, frozen=True):
-    """A worker took over a run whose calls in flight were interrupted: their answers are lost."""
+    """A worker took over a run whose calls in flight were interrupted: their answers are lost.
+
+    `orderly`: whoever drove it before gave it up itself, so that it was not one of its calls that killed a worker.
+    """
 
     worker: str
+    orderly: bool = False
 
 
 class Stalled(Fact, frozen=True):

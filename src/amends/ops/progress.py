@@ -7,7 +7,7 @@ import logging
 
 from amends.ops.screen import aside, bottom
 
-TELLING = {"StepDone": "steps done", "Ended": "runs ended", "RollbackBegan": "rollbacks", "Recovered": "runs taken over"}
+TELLING = {"StepDone": "steps done", "Ended": "runs ended", "RollbackBegan": "rollbacks", "Recovered": "runs taken up again"}
 EVERY = 1.0
 EVERY_PIPED = 30.0
 """Seconds between looks at the figures: on a terminal the line is written anew, else another line is written."""

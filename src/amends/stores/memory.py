@@ -174,7 +174,7 @@ class MemoryStore:
         taken = sorted(free, key=lambda run: run.next_at or 0.0)[: max(0, limit)]
         for run in taken:
             self.shelf.runs[run.id] = replace(run, owner=self._worker, epoch=run.epoch + 1)
-        return [self.shelf.runs[run.id] for run in taken]
+        return [replace(self.shelf.runs[run.id], given_up=run.owner is None) for run in taken]
 
     def _is_free(self, run: Run, now: float) -> bool:
         if run.owner is None:

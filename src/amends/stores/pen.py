@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from amends.stores.port import Change, Run
 
 RUN_COLUMNS = "id, saga, input, seed, created_at, state, owner, epoch, next_at, outcome, closed_at, parent"
+_COLUMNS = len(RUN_COLUMNS.split(", "))
 
 _CREATE = f"INSERT INTO runs ({RUN_COLUMNS}, sum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"
 # A turn that is refused finds no run, and a turn without a run cannot be: then nothing of the statement is written.
@@ -129,7 +130,7 @@ def row_of(run: Run) -> tuple[Any, ...]:
     """A row as it is written, with its checksum."""
     parent = None if run.parent is None else run.parent.encode()
     return (
-        *msgspec.structs.astuple(run),
+        *msgspec.structs.astuple(run)[:_COLUMNS],
         sums.row_sum(run.id.encode(), run.saga.encode(), parent, run.state.encode(), run.outcome),
     )
 

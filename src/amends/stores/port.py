@@ -39,7 +39,8 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 class Run(msgspec.Struct, frozen=True, gc=False):
     """A run's row. `input` and `outcome` are JSON; `seed` is the run's luck; `epoch` grows with every new driver.
 
-    `parent` is the run that this one is nested in, if that one can take it back.
+    `parent` is the run that this one is nested in, if that one can take it back. `given_up` is said by a claim only, and
+    is no part of the row: nobody drove the run any more, so that it was not taken from a worker that died.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Run(msgspec.Struct, frozen=True, gc=False):
     outcome: bytes | None = None
     closed_at: float | None = None
     parent: str | None = None
+    given_up: bool = False
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -222,8 +224,8 @@ class Store(Protocol):
         """Take over at most `limit` runs of these sagas for this worker, each with its epoch raised by one.
 
         Taken are runs that nobody drives and whose `next_at` is not after `now`, and runs whose driver is dead: gone for
-        certain, or without a sign of life for the length of the lease by this observer's monotonic clock. Two workers
-        never take the same run.
+        certain, or without a sign of life for the length of the lease by this observer's monotonic clock. Which of the two
+        a run was is its `given_up`. Two workers never take the same run.
         """
         ...
 

@@ -69,7 +69,7 @@ class Roster:
             taken = db.execute(_TAKE + columns, (self.worker, no, epoch, owner)).fetchall()
             for row in taken:
                 db.execute(_NAME, {"id": row[0], "no": no})
-            rows += taken
+            rows += [(*row, owner is None) for row in taken]
         for worker in idle:
             db.execute(_REAP, (worker,))
         return rows

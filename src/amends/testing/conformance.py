@@ -117,7 +117,7 @@ async def check_an_old_epoch_writes_nothing(pair: Pair, die: Callable[[Store], A
     await one.post(run.id, b"mail")
     await die(one)
     (taken,) = await _claimed(two)
-    assert (taken.owner, taken.epoch) == ("two", 2)
+    assert (taken.owner, taken.epoch, taken.given_up) == ("two", 2, False)
     late = Change(run.id, 1, _turn(run, 2, first.sum), "completed", closed_at=2.0, letters=(_letter(),), mail=(1,))
     await _refused(LeaseLost, one.commit(late))
     await _refused(LeaseLost, one.commit(replace(late, turn=None, release=True)))
@@ -132,10 +132,10 @@ async def check_an_epoch_of_before_is_over_for_its_own_worker_too(pair: Pair, _:
     await one.create(run, first)
     await one.commit(Change(run.id, 1, None, "running", next_at=1.0, release=True))
     (again,) = await one.claim(("saga",), now=1.0, limit=1)
-    assert (again.owner, again.epoch) == ("one", 2)
+    assert (again.owner, again.epoch, again.given_up) == ("one", 2, True)
     await _refused(LeaseLost, one.commit(Change(run.id, 1, _turn(run, 2, first.sum), "running", touched=False)))
     await _refused(LeaseLost, one.commit(Change(run.id, 1, None, "running", next_at=5.0, release=True)))
-    assert await one.run(run.id) == again and await one.journal(run.id) == [first]
+    assert await one.run(run.id) == replace(again, given_up=False) and await one.journal(run.id) == [first]
 
 
 async def _claimed(store: Store, now: float = 10.0) -> list[Run]:
@@ -299,7 +299,7 @@ async def check_closing_gives_the_runs_to_the_others(pair: Pair, _: object) -> N
     await two.post("was-told", b"mail")
     await one.close()
     taken = await two.claim(("saga",), now=10.0, limit=10)
-    assert sorted(run.id for run in taken) == ["rolls-back", "run-1", "was-told"]
+    assert sorted(run.id for run in taken) == ["rolls-back", "run-1", "was-told"] and all(run.given_up for run in taken)
     await two.post("waits", b"mail")
     assert [run.id for run in await two.claim(("saga",), now=10.0, limit=10)] == ["waits"]
 

@@ -156,7 +156,7 @@ def _read_record(story: Story, record: list[Any], found: Audit) -> None:
             pass
     if record[0] in TELLING:
         found.examples.setdefault(TELLING[record[0]], story.order)
-    found.recoveries += record[0] == "Recovered"
+    found.recoveries += record[0] == "Recovered" and not record[3]
     found.retries += record[0] == "RetryWanted"
     found.checks += record[0] == "Checked"
 

@@ -111,10 +111,11 @@ def _stop_wanted(story: Story, record: r.StopWanted) -> None:
     line.outcome, line.stopped = BEING_INTERRUPTED, True
 
 
-def _recovered(story: Story, _: r.Recovered) -> None:
+def _recovered(story: Story, record: r.Recovered) -> None:
     story.recoveries += 1
     again = "taken up again, as its code fits its journal"
-    story.add("event", again if story.parked else "taken over: the worker before had stopped")
+    before = "taken over: the worker before had left" if record.orderly else "taken over: the worker before had stopped"
+    story.add("event", again if story.parked else before)
     story.parked = False
     interrupt(story)
 
