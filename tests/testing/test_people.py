@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from amends import DefinitionError
+from amends import DefinitionError, saga, step
 from amends.errors import NotStorable
 from amends.testing import Scenario, World, always, explore, fake
 from amends.testing.explorer.elsewhere import Elsewhere
@@ -49,6 +49,38 @@ def test_whoever_sets_a_world_up_or_judges_it_may_ask_its_services_and_others() 
         assert own.bank.sync.check(key="nobody's") is None and till.sync.check(key="nobody's") is None
 
     assert explore(own.pays(5), **SENDS, setup=looks, expect=[always(looks)]).ok
+
+
+ledger = World()
+tills = ledger.service("till")
+
+
+@step
+async def takes(cents: int) -> str:
+    return str(await tills.do("taking"))
+
+
+@takes.undo
+async def gives_back(receipt: str) -> None:
+    await tills.undo(receipt)
+
+
+@saga
+async def takes_twice() -> None:
+    await takes(1)
+    await takes(2)
+
+
+def test_what_a_person_is_needed_for_is_told_though_it_breaks_no_rule() -> None:
+    """An undo that needs the receipt cannot settle a doubt; that is often an oversight."""
+    exploration = explore(takes_twice(), world=ledger, kinds=["answer_lost"], faults=3, reaches=("needs_attention",))
+    letters = exploration.as_json()["letters"]
+    assert [(each["kind"], each["step"]) for each in letters] == [("in_doubt", "takes")]
+    assert letters[0]["worlds"] == exploration.tally.ends["needs_attention"] > 0
+    assert "people: in_doubt of takes" in str(exploration) and "a check, or an undo that takes None" in str(exploration)
+    parts = explore(takes_twice(), world=ledger, kinds=["answer_lost"], faults=3, reaches=(), processes=2)
+    assert parts.as_json()["letters"] == letters
+    assert "people:" not in str(explore(own.pays(5), **SENDS))
 
 
 def test_an_operator_is_not_asked_about_a_run_that_was_parked() -> None:

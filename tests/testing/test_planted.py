@@ -33,6 +33,7 @@ PLANTED: dict[str, tuple[Call[Any], str, int, str, dict[str, Any]]] = {
     "no key is passed on": (keys.pays_without_key(), "one_effect", 1, "pay_without_key", {}),
     "a key is made of the time": (keys.pays_by_the_clock(), "one_effect", 1, "pay_by_the_clock", {}),
     "a key is made of the second": (keys.pays_by_the_second(), "one_effect", 1, "pay_by_the_second", {}),
+    "two calls share a key": (keys.pays_in_two_parts(), "done_means_done", 0, "pay_for_the_order", {}),
     "a body goes by the time of day": (keys.pays_in_the_first_hour(), "replays", 0, "pay_well", {}),
     "an undo ignores None": (undos.ignores_a_lost_answer(), "nothing_left", 1, "book_car", {}),
     "an undo needs an answer": (
@@ -64,6 +65,7 @@ REPAIRED: dict[str, tuple[Call[Any], dict[str, Any]]] = {
     "every undo is there, and needed": (undos.forgets_no_undo(False), UNLUCKY),
     "undos undo what was done": (undos.undoes_the_right_thing(), UNLUCKY),
     "the key is passed on": (keys.pays_well(), {}),
+    "each call has its key": (keys.pays_in_two_parts_well(), {}),
     "a body goes by the time of amends": (keys.pays_in_the_first_hour_by_amends(), {}),
     "an undo cancels by key": (undos.cancels_by_key(), {}),
     "an undo is idempotent": (undos.refunds_once(), UNLUCKY),
@@ -105,6 +107,14 @@ def test_it_is_found(name: str) -> None:
     story = str(exploration)
     assert step in story and f"replay='{exploration.token}'" in story
     assert exploration.as_json()["finding"]["breaches"][0]["rule"] == rule
+
+
+def test_a_request_that_is_known_by_its_key_is_not_said_to_take_effect_again() -> None:
+    with pytest.raises(RuleBroken) as broken:
+        explore(keys.pays_in_two_parts(), world=keys.world, faults=0)
+    first, second = (line for line in str(broken.value).splitlines() if "at bank.payment" in line)
+    assert first.endswith("takes effect, answer 'bank-1'")
+    assert "was done before by its key" in second
 
 
 def test_a_story_without_end_is_told_by_its_ends_and_its_faults() -> None:

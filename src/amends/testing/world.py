@@ -29,7 +29,8 @@ class Ask:
     """One request to a service.
 
     `step` is the name of the step that it is made for, empty outside of one; `behalf` is the idempotency key of that step, as
-    the engine knows it, whatever key is used here; `target` says which of the step's functions asks.
+    the engine knows it, whatever key is used here; `target` says which of the step's functions asks. `known`: its service found,
+    when it arrived, that it had done that before, by its key.
     """
 
     service: Service
@@ -42,6 +43,7 @@ class Ask:
     step: str = field(init=False)
     behalf: str | None = field(init=False)
     target: Target = field(init=False)
+    known: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         now = self.current
@@ -303,6 +305,7 @@ class Service:
             raise self.refusal(f"{self.name}: {ask.what} was cancelled before it arrived")
         known = self._by_key.get(ask.key) if self.habits.idempotent and ask.key else None
         if known is not None and known.net > 0:
+            ask.known = True
             return known.answer
         receipt = self._world.receipt(self.name)
         answer = receipt if ask.answer is None else ask.answer

@@ -65,6 +65,28 @@ async def pay_back_well(receipt: str | None) -> None:
     await bank.undo(receipt)
 
 
+@step
+async def pay_for_the_order(order: int, cents: int) -> str:
+    return str(await bank.do("payment", key=f"order-{order}"))
+
+
+@pay_for_the_order.undo(retry=TWICE)
+async def pay_the_order_back(receipt: str | None) -> None:
+    await bank.undo(receipt)
+
+
+@saga
+async def pays_in_two_parts() -> None:
+    await pay_for_the_order(17, 50)
+    await pay_for_the_order(17, 30)
+
+
+@saga
+async def pays_in_two_parts_well() -> None:
+    await pay_well()
+    await pay_well()
+
+
 @saga
 async def pays_without_key() -> str:
     return await pay_without_key()

@@ -194,7 +194,7 @@ class Network:
         except Exception as refusal:  # it is the service's answer, and goes on its way to the worker
             self._fate.tale.add(worker, f"{_place(ask)} is refused: {refusal}")
             raise
-        self._fate.tale.add(worker, f"{_place(ask)} {_DID[ask.verb]}, answer {answer!r}")
+        self._fate.tale.add(worker, f"{_place(ask)} {_did(ask)}, answer {answer!r}")
         if ask.verb == "undo":
             self._settle(ask.service.name, ask.behalf)
         return answer
@@ -212,7 +212,7 @@ class Network:
         except Exception as refusal:  # nobody waits for this answer any more
             self._fate.tale.add(None, f"{_place(ask)}, the late request, is refused: {refusal}")
         else:
-            self._fate.tale.add(None, f"{_place(ask)}, the late request, {_DID[ask.verb]}, answer {answer!r}")
+            self._fate.tale.add(None, f"{_place(ask)}, the late request, {_did(ask)}, answer {answer!r}")
 
 
 class Afterlife:
@@ -240,6 +240,10 @@ def _subject(ask: Ask) -> tuple[str, str | None, str]:
 def _place(ask: Ask) -> str:
     what = f".{ask.what}" if ask.verb == "do" else f".{ask.verb}"
     return f"{ask.target} of {ask.step or 'nobody'} at {ask.service.name}{what}"
+
+
+def _did(ask: Ask) -> str:
+    return "was done before by its key" if ask.known else _DID[ask.verb]
 
 
 _DID = {"do": "takes effect", "undo": "is undone", "check": "is looked up"}

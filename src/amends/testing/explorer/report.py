@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ from amends.testing.explorer.rules import NAMES
 from amends.testing.explorer.token import token_of
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable
 
     from amends.testing.explorer.ending import Ending
@@ -88,7 +87,7 @@ def summary(tally: Tally, plan: Plan, width: int = WIDTH) -> str:
     for faults, played, total in tally.sampled:
         part = f"{played:,} of {_worlds(total)}" if total is not None else f"{_worlds(played)}, of nobody knows how many,"
         lines += _wrapped("sampled: ", f"{part} with {_faults(faults)}; raise budget= to play them all", width)
-    lines += _counted("ends:   ", tally.ends, width) + _counted("faults: ", tally.fired, width)
+    lines += _counted("ends:   ", tally.ends, width) + _letters(tally, width) + _counted("faults: ", tally.fired, width)
     if tally.elsewhere:
         lines.append(f"not replayed in another process: {tally.elsewhere}")
     elif tally.replayed:
@@ -97,6 +96,17 @@ def summary(tally: Tally, plan: Plan, width: int = WIDTH) -> str:
         lines += _wrapped("", _PART.format(*plan.shard), width)
     return "\n".join(lines)
 
+
+def _letters(tally: Tally, width: int) -> list[str]:
+    """For what worlds wait for a person: no rule is broken by that, and often an undo or a check would spare it."""
+    worlds = Counter({f"{kind} of {step or 'the run'}": number for (kind, step), number in tally.letters.items()})
+    lines = _counted("people: ", worlds, width) if worlds else []
+    if any(kind == "in_doubt" for kind, _ in tally.letters):
+        lines += _wrapped("        ", SPARED, width)
+    return lines
+
+
+SPARED = "a check, or an undo that takes None and cancels by key, settles what is in doubt without a person"
 
 _PART = (
     "this is part {} of {}: whether each fault and each end occurred is judged of no part alone. One exploration that is not "
@@ -138,6 +148,7 @@ def as_json(scenario: Scenario, tally: Tally, plan: Plan) -> dict[str, Any]:
         "levels": {str(faults): worlds for faults, worlds in sorted(tally.levels.items())},
         "sampled": [{"faults": f, "played": p, "worlds": t} for f, p, t in tally.sampled],
         "ends": dict(sorted(tally.ends.items())),
+        "letters": [{"kind": kind, "step": step, "worlds": n} for (kind, step), n in sorted(tally.letters.items())],
         "fired": dict(sorted(tally.fired.items())),
         "replayed": {"journals": tally.replayed, "of": tally.journals},
         "elsewhere": tally.elsewhere or None,

@@ -11,6 +11,7 @@ from amends.testing.explorer import verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from amends.model.records import LetterKind
     from amends.testing.explorer.faults import Kind
     from amends.testing.explorer.path import Deviations
     from amends.testing.explorer.player import Played
@@ -44,6 +45,7 @@ class Part:
 class Tally:
     """What an exploration has seen.
 
+    `letters` are the worlds that wait for a person, by the kind of the dead letter and the step that it is about.
     `levels` are the worlds played by the number of their faults, and `parts` what was to be played of each; `different` are
     the worlds that luck has drawn; `first` is what the run of the first world says of itself. `replayed` and `journals` are
     the journals replayed in other processes, and all that could have been; `elsewhere` says why that was not possible, if so.
@@ -53,6 +55,7 @@ class Tally:
     fired: Counter[Kind] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
+    letters: Counter[tuple[LetterKind, str]] = field(default_factory=Counter)
     levels: Counter[int] = field(default_factory=Counter)
     parts: dict[int, Part] = field(default_factory=dict)
     different: set[Deviations] = field(default_factory=set)
@@ -71,6 +74,7 @@ class Tally:
         self.fired.update(deviation.kind for deviation in played.deviations)
         self.ends[played.ending.state] += 1
         self.asked.update({effect.step for effect in played.ending.effects})
+        self.letters.update({(letter.kind, letter.step) for letter in played.ending.letters if letter.acted is None})
         if played.breaches and self.found is None:
             self.found = played
 
@@ -82,8 +86,10 @@ class Tally:
     def merge(self, other: Tally) -> None:
         """Add what another shard has seen; the smaller finding wins."""
         self.worlds += other.worlds
-        for mine, theirs in ((self.fired, other.fired), (self.ends, other.ends), (self.asked, other.asked)):
-            mine.update(theirs)
+        self.fired.update(other.fired)
+        self.ends.update(other.ends)
+        self.asked.update(other.asked)
+        self.letters.update(other.letters)
         self.levels.update(other.levels)
         self.different |= other.different
         for faults, part in other.parts.items():

@@ -136,7 +136,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "done_means_done",
         "A step that counts as done took effect.",
-        "Let the check answer only what the service says, and None when it knows nothing.",
+        "Send current().key with every call, which no other call has: two calls with one key are one to the service. "
+        "And let a check answer only what the service says, and None when it knows nothing.",
         _done_means_done,
     ),
     Rule("keys_apart", "Two calls never take effect under one key.", OURS, _keys_apart),
