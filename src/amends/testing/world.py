@@ -29,8 +29,8 @@ class Ask:
     """One request to a service.
 
     `step` is the name of the step that it is made for, empty outside of one; `behalf` is the idempotency key of that step, as
-    the engine knows it, whatever key is used here; `target` says which of the step's functions asks. `known`: its service found,
-    when it arrived, that it had done that before, by its key.
+    the engine knows it, whatever key is used here; `target` says which of the step's functions asks; `known`, once it has
+    arrived, that its service had done it before, by its key.
     """
 
     service: Service
