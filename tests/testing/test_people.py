@@ -83,6 +83,21 @@ def test_what_a_person_is_needed_for_is_told_though_it_breaks_no_rule() -> None:
     assert "people:" not in str(explore(own.pays(5), **SENDS))
 
 
+async def content(ending: object) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    ("judge", "said"),
+    [(lambda ending: [], r"\[\]"), (lambda ending: content(ending), "<coroutine object content")],
+    ids=["list", "coro"],
+)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_judge_that_gives_no_verdict_is_an_error_of_the_test(judge: Any, said: str, processes: int) -> None:
+    with pytest.raises(DefinitionError, match=rf"<lambda> says {said}.* of a world, which is no verdict: let it assert, or"):
+        explore(own.pays(5), **SENDS, expect=[always(judge)], processes=processes)
+
+
 def test_an_operator_is_not_asked_about_a_run_that_was_parked() -> None:
     """That it was parked is the finding, and no act of theirs, fitting or not, hides it."""
     scenario = Scenario(keys.draws_of_its_own(), keys.world, operator=lambda letter: "resolve")

@@ -9,6 +9,7 @@ from traceback import extract_tb
 from typing import TYPE_CHECKING, TypeAlias
 
 from amends.errors import DefinitionError
+from amends.testing.explorer.brief import cut
 
 if TYPE_CHECKING:
     from amends.model.records import State
@@ -44,7 +45,18 @@ class Expectation:
         except Exception as error:  # it is told with the story of the world that it cannot judge
             at = extract_tb(error.__traceback__)[-1]
             return f"{self.name} cannot judge it: {type(error).__name__}: {error} (in {at.name}, line {at.lineno})"
+        if verdict is not None and not isinstance(verdict, bool):
+            raise DefinitionError(_NO_VERDICT.format(self.name, _shown(verdict)))
         return f"{self.name} does not hold" if verdict is False else None
+
+
+_NO_VERDICT = "{} says {} of a world, which is no verdict: let it assert, or return True or False."
+
+
+def _shown(verdict: object) -> str:
+    if inspect.iscoroutine(verdict):
+        verdict.close()  # nobody awaits it, and nobody has to be warned of that twice
+    return cut(repr(verdict))
 
 
 def when_completed(judge: Judge) -> Expectation:
@@ -55,7 +67,7 @@ def when_completed(judge: Judge) -> Expectation:
             is a finding, too.
 
     Raises:
-        DefinitionError: `judge` is an `async def`.
+        DefinitionError: `judge` is an `async def`, or returned something that is neither a `bool` nor None.
     """
     return Expectation(judge, ("completed",))
 
