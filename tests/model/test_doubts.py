@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from amends import now, saga, step
 from amends.model import records as r
 from tests.model import shop
@@ -38,6 +40,35 @@ def test_an_answer_ends_the_doubt() -> None:
     world.time_up(2)
     world.done(2, {"id": "c", "cents": 100}, attempt=2)
     assert not world.machine.effects[2].in_doubt
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        r.Answered(1_000.0, 1, "ann", False, r.NULL, "it never arrived"),
+        r.Answered(1_000.0, 1, "ann", True, r.Raw(b'{"id":"c","cents":100}'), ""),
+        r.Resolved(1_000.0, 1, "ann", "by phone"),
+    ],
+    ids=["it did not happen", "it happened", "it is settled"],
+)
+def test_a_person_s_word_ends_the_doubt(word: r.Fact) -> None:
+    world = World(shop.order("a", "ok"))
+    world.start()
+    world.done(1, "h")
+    world.broke(2, "in_doubt")
+    world.undone(1)
+    assert world.machine.effects[2].in_doubt
+    world.tell(word)
+    assert not world.machine.effects[2].in_doubt
+
+
+def test_an_undo_ends_the_doubt() -> None:
+    world = World(shop.rooms("x"))
+    world.start()
+    world.broke(1, "in_doubt", again=False)
+    assert world.machine.effects[1].in_doubt, "which its undo is told"
+    world.undone(1)
+    assert not world.machine.effects[1].in_doubt
 
 
 def test_a_step_that_is_not_idempotent_is_called_no_more_often_than_its_attempts() -> None:

@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 
 MACHINE = "tests/model/test_machine.py"
 ATTEMPTS = ("tests/model/test_attempts.py",)
+DOUBTS = ("tests/model/test_doubts.py",)
 PURE = (MACHINE, *ATTEMPTS)
 
 OUTCOMES = [
@@ -15,7 +16,7 @@ OUTCOMES = [
         "model/effect.py",
         "return options.idempotent is False and self._spent < options.retry.attempts",
         "return options.idempotent is False",
-        ("tests/model/test_doubts.py",),
+        DOUBTS,
     ),
     Mutant(
         "what a person says that a step returned is forgotten",
@@ -23,7 +24,7 @@ OUTCOMES = [
         "model/effect.py",
         "            self.result = fact.result\n        elif self.step.undoing is not None and not",
         "            pass\n        elif self.step.undoing is not None and not",
-        ("tests/model/test_doubts.py",),
+        DOUBTS,
     ),
     Mutant(
         "the time of a run goes back",
@@ -31,7 +32,7 @@ OUTCOMES = [
         "model/machine.py",
         "self._slate.now = max(self._slate.now, fact.at)",
         "self._slate.now = fact.at",
-        ("tests/model/test_doubts.py",),
+        DOUBTS,
     ),
     Mutant(
         "the crashes of a call count for its undo",
@@ -39,7 +40,71 @@ OUTCOMES = [
         "model/effect.py",
         "self.phase, self.tries, self._spent, self._crashes = Phase.UNDOING, 1, 0, 0",
         "self.phase, self.tries, self._spent = Phase.UNDOING, 1, 0",
-        ("tests/model/test_doubts.py",),
+        DOUBTS,
+    ),
+    Mutant(
+        "the crashes of a call count for its check",
+        "Outcomes: each call has its own crashes",
+        "model/effect.py",
+        "self.phase, self.tries, self._crashes = Phase.CHECKING, 1, 0",
+        "self.phase, self.tries = Phase.CHECKING, 1",
+        DOUBTS,
+    ),
+    Mutant(
+        "a doubt outlives the answer",
+        "Outcomes: an answer ends the doubt",
+        "model/effect.py",
+        "self.phase, self.result, self.in_doubt = Phase.DONE, fact.result, False",
+        "self.phase, self.result = Phase.DONE, fact.result",
+        DOUBTS,
+    ),
+    Mutant(
+        "a doubt outlives a person's word that it did not happen",
+        "Letters: a person's word ends the doubt",
+        "model/effect.py",
+        "            self.phase, self.in_doubt = Phase.FAILED, False\n            return\n        if given",
+        "            self.phase = Phase.FAILED\n            return\n        if given",
+        DOUBTS,
+    ),
+    Mutant(
+        "a doubt outlives a person's word that it happened",
+        "Letters: a person's word ends the doubt",
+        "model/effect.py",
+        "        self.in_doubt = False\n        yield from self.undo()",
+        "        yield from self.undo()",
+        DOUBTS,
+    ),
+    Mutant(
+        "nobody knows who abandoned an effect",
+        "Letters: what is abandoned says by whom and why",
+        "model/effect.py",
+        'self.phase, self.why_kept = Phase.ABANDONED, f"by {fact.by}: {fact.note}"',
+        'self.phase, self.why_kept = Phase.ABANDONED, ""',
+        (MACHINE,),
+    ),
+    Mutant(
+        "an undo is tried again at once",
+        "Compensation: an undo that fails is tried again with back-off",
+        "model/effect.py",
+        "yield self._pause(Phase.PAUSING_UNDO, fact.at + retry.pause(self._spent, self.key))",
+        "yield self._pause(Phase.PAUSING_UNDO, fact.at)",
+        DOUBTS,
+    ),
+    Mutant(
+        "a check is tried again at once",
+        "Outcomes: a check that fails is asked again after a pause",
+        "model/effect.py",
+        "yield self._pause(Phase.PAUSING_CHECK, fact.at + retry.pause(self.tries, self.key))",
+        "yield self._pause(Phase.PAUSING_CHECK, fact.at)",
+        DOUBTS,
+    ),
+    Mutant(
+        "the body lives in the instant at which it began",
+        "Body: the time of a run goes on and never back",
+        "model/machine.py",
+        "            self._body.now = self._slate.now\n",
+        "            self._body.now = self._body.now or self._slate.now\n",
+        DOUBTS,
     ),
     Mutant(
         "a programme's own module has another name",
