@@ -103,11 +103,31 @@ def test_the_crashes_of_a_call_are_not_those_of_its_undo() -> None:
         assert [type(each) for each in world.crash()] == [r.UndoWanted]
 
 
-def test_an_undo_and_a_check_pause_before_they_are_tried_again() -> None:
+def test_a_check_that_fails_for_good_leaves_nothing_alone_when_the_run_is_cancelled() -> None:
+    world = World(shop.lodges("r"))
+    world.start()
+    world.tell(r.Cancelled(world.now, "ann", ""))
+    world.broke(1, "in_doubt")
+    decided = world.tell(r.CheckBroke(world.now, 1, 1, r.Failure("Down", "no"), False))
+    assert [type(each) for each in decided] == [r.UndoWanted], "it is cancelled by key"
+
+
+def test_what_is_kept_on_purpose_is_listed_though_nobody_knows_whether_it_took_effect() -> None:
+    world = World(shop.keeps())
+    world.start()
+    (_, ended) = world.broke(1, "in_doubt")
+    assert isinstance(ended, r.Ended) and ended.state == "partly_compensated"
+    assert ended.kept == (r.Kept(1, "note", "kept on purpose; whether it took effect is not known"),)
+
+
+def test_a_step_an_undo_and_a_check_pause_before_they_are_tried_again() -> None:
     world = World(shop.three("raise"))
     world.start()
     world.done(1, "h")
-    world.done(2, {"id": "c", "cents": 5})
+    world.broke(2, again=True)
+    assert world.machine.timers[2] == world.now + 1.0
+    world.time_up(2)
+    world.done(2, {"id": "c", "cents": 5}, 2)
     world.done(3, "b")
     world.undone(3)
     world.undo_broke(2)

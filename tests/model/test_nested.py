@@ -243,6 +243,13 @@ def test_what_a_nested_run_left_in_the_world_is_listed_though_it_succeeded() -> 
     assert ended.kept == (r.Kept(3, "leg/wire", "in doubt"),)
 
 
+def test_what_a_nested_run_could_not_undo_is_listed_when_it_was_taken_back() -> None:
+    world = started(forks.leg_in_time())
+    world.tell(r.Cancelled(world.now, "ann", ""))
+    ended = the(r.Ended, closed(world, 1, "partly_compensated", (r.Kept(1, "note", "on purpose"),)))
+    assert ended.state == "partly_compensated" and ended.kept == (r.Kept(1, "leg/note", "on purpose"),)
+
+
 # ── the nested run's own side ────────────────────────────────────────────────────────────────────
 
 

@@ -373,6 +373,14 @@ NESTED = [
         PURE_NESTED,
     ),
     Mutant(
+        "what a nested run could not undo is not listed",
+        "Nested sagas: no open effect is hidden",
+        "model/child.py",
+        "if self._left and (self.phase is not Phase.UNDONE or self._unwinding):",
+        "if self._left and self.phase is not Phase.UNDONE:",
+        PURE_NESTED,
+    ),
+    Mutant(
         "nested runs that were written unheard are forgotten",
         "Journal: what the store gave unheard is looked for",
         "engine/runner.py",
