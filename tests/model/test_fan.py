@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from amends import DefinitionError, each, saga, step
 from amends.errors import TooManyFailures
@@ -14,7 +15,7 @@ from amends.model.chunk import Chunk, Entry, Lapse, Results, Spec
 from amends.model.stream import MOST_HELD
 from tests.model.worlds import World
 
-NAMES = [f"n{number}" for number in range(600)]
+NAMES = [f"n{number}" for number in range(2_000)]
 NO = r.Failure("Declined", "no")
 
 
@@ -41,6 +42,11 @@ async def takes(count: int, tolerate: int, pauses: bool) -> list[list[str]]:
 @saga
 async def tolerates_one() -> list[str]:
     return list((await each(fetch, NAMES[:6], limit=3, tolerate=1)).ok)
+
+
+@saga
+async def tolerates(count: int, tolerate: int) -> int:
+    return (await each(fetch, NAMES[:count], limit=4, tolerate=tolerate)).done
 
 
 @saga
@@ -136,6 +142,14 @@ def test_no_more_parts_are_held_than_may_be_while_the_first_is_at_work() -> None
         begun, others = begun + len(more), others + more
     assert begun == MOST_HELD
     assert wanted(ended(world, first)), "once they are taken there is room again"
+
+
+@pytest.mark.parametrize("tolerate", [3, 10, 99])
+def test_chunks_that_are_at_work_share_what_may_fail_and_exceed_it_by_one_at_most(tolerate: int) -> None:
+    world = started(tolerates(2_000, tolerate))
+    shares = [spec(world, pos).share for pos in wanted(world.turns[0])]
+    assert len(shares) == 4 and sum(shares) == tolerate + 1
+    assert max(shares) - min(shares) <= 1
 
 
 def test_a_chunk_is_over_at_the_first_failure_too_many() -> None:

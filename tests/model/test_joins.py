@@ -599,11 +599,11 @@ def test_a_join_reads_as_it_is_written() -> None:
 
 def test_timers_are_told_in_their_order_and_once() -> None:
     timers = Timers()
-    timers[1], timers[2], timers[3] = 30.0, 10.0, 20.0
+    timers[1], timers[2], timers[3], timers[4] = 30.0, 10.0, 20.0, 25.0
     timers[2] = 40.0
     assert timers.next_due == 20.0
-    assert timers.ring(35.0) == [3, 1] and timers.ring(35.0) == []
-    del timers[3], timers[1]
+    assert timers.ring(35.0) == [3, 4, 1] and timers.ring(35.0) == []
+    del timers[3], timers[4], timers[1]
     timers[2] = 40.0
     timers.pop(2)
     assert timers.next_due is None and timers.ring(50.0) == []

@@ -24,6 +24,14 @@ FANS = [
         FAN,
     ),
     Mutant(
+        "the first chunk may fail as much as all",
+        "Fan-out: chunks that are at work share what may fail",
+        "model/fan.py",
+        "return max(1, min(items, left // among))",
+        "return max(1, min(items, left))",
+        FAN,
+    ),
+    Mutant(
         "a chunk goes on to its end",
         "Fan-out: it is over as soon as more has failed than is tolerated",
         "model/fan.py",

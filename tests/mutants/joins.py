@@ -176,6 +176,14 @@ JOINS = [
         LOSERS,
     ),
     Mutant(
+        "timers that are due go off in any order",
+        "Joins: what was due first is told first",
+        "model/slate.py",
+        "        return list(due)",
+        "        return sorted(due, reverse=True)",
+        JOINS_TESTS,
+    ),
+    Mutant(
         "a message in a join is waited for without end",
         "Joins: a branch that waits for a message has its own time",
         "model/waiting.py",

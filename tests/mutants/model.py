@@ -251,6 +251,14 @@ OUTCOMES = [
         ("tests/model/test_answers.py",),
     ),
     Mutant(
+        "an error raised instead of a lost answer is one",
+        "Outcomes: the step's own exception is an answer, also where it handles a lost one",
+        "model/answers.py",
+        "link = link.__cause__",
+        "link = link.__cause__ or link.__context__",
+        ("tests/model/test_answers.py",),
+    ),
+    Mutant(
         "a lost answer in a group is an answer",
         "Outcomes: a group that holds a lost answer is a lost answer",
         "model/answers.py",
