@@ -11,6 +11,8 @@ import pytest
 
 from amends.engine import runner, trouble
 from amends.errors import StoreError
+from amends.model.records import ChildStuck
+from amends.model.turn import decode_turn
 from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import Change
 from tests.engine import family
@@ -25,6 +27,12 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def net() -> list[str]:
     return sorted(name for name, times in family.done.items() for _ in range(times))
+
+
+def letters_told(shelf: Shelf, run_id: str) -> list[tuple[str, ...]]:
+    """What a run heard of the letters of runs nested in it, each time."""
+    turns = [decode_turn(turn.body) for turn in shelf.turns[run_id]]
+    return [record.letters for turn in turns for record in turn if isinstance(record, ChildStuck)]
 
 
 def run(main: Callable[[], Awaitable[Any]]) -> Any:
@@ -210,8 +218,8 @@ def test_a_held_run_whose_code_has_changed_is_no_trouble_until_it_is_asked_back(
             await until(lambda: "before" in family.log and store.shelf.runs["x//1"].owner is None)
             with monkeypatch.context() as patch:
                 patch.setattr(family.trip, "function", other)
-                await engine.tell("x//1", "who reads this?")
                 epoch = store.shelf.runs["x//1"].epoch
+                await engine.tell("x//1", "who reads this?")
                 await until(lambda: store.shelf.runs["x//1"].epoch > epoch and store.shelf.runs["x//1"].owner is None)
                 assert await engine.get("x//1").status() == "held" and not await engine.dlq.list()
                 if goes_back:
@@ -220,6 +228,10 @@ def test_a_held_run_whose_code_has_changed_is_no_trouble_until_it_is_asked_back(
                 else:
                     await engine.tell("x", "!")
                     assert await handle.result() == "a1a2!"
+            if goes_back:
+                await engine.dlq.retry("x//1#1", by="ann")
+                await until(lambda: store.shelf.runs["x"].state == "compensated")
+                assert letters_told(store.shelf, "x")[-1] == (), "its owner hears that it goes on"
 
     run(lambda: main(goes_back=False))
     run(lambda: main(goes_back=True))

@@ -67,6 +67,11 @@ async def redundant() -> str:
     return await any_of(shop.book("a"), shop.book("b"))
 
 
+@saga_(deadline=60)
+async def redundant_in_time() -> str:
+    return await any_of(shop.book("a"), shop.book("b"))
+
+
 @saga_
 async def redundant_kept() -> str:
     return await any_of(shop.book("a"), shop.book("b"), losers="keep")
@@ -164,6 +169,14 @@ async def two_ears() -> list[str]:
 async def lost_ear() -> str:
     await any_of(receive(str), ask("a"))
     return await receive(str)
+
+
+@saga_
+async def word_in_time() -> list[str]:
+    try:
+        return [await any_of(receive(str, timeout=5), ask("a"))]
+    except JoinFailed as failed:
+        return [type(error).__name__ for error in failed.exceptions]
 
 
 @saga_

@@ -28,6 +28,13 @@ def wrapped(inner: BaseException) -> Wrapped:
     return error
 
 
+def instead_of(lost: BaseException) -> Wrapped:
+    """What a step raises of its own accord, in the `except` of a lost answer."""
+    error = Wrapped()
+    error.__context__ = lost
+    return error
+
+
 TransportError = type("TransportError", (Exception,), {"__module__": "httpx"})
 ReadTimeout = type("ReadTimeout", (TransportError,), {"__module__": "httpx"})
 
@@ -68,6 +75,7 @@ def amazon(status: int) -> Exception:
         (ReadTimeout(), True),
         (wrapped(OSError()), True),
         (wrapped(ValueError()), False),
+        (instead_of(TimeoutError()), False),
         (asyncio.CancelledError(), True),
         (SystemExit(1), True),
         (urllib.error.HTTPError("http://x", 404, "no", Message(), None), False),

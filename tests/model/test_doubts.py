@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from amends import now, saga, step
 from amends.model import records as r
 from tests.model import shop
@@ -38,6 +40,35 @@ def test_an_answer_ends_the_doubt() -> None:
     world.time_up(2)
     world.done(2, {"id": "c", "cents": 100}, attempt=2)
     assert not world.machine.effects[2].in_doubt
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        r.Answered(1_000.0, 1, "ann", False, r.NULL, "it never arrived"),
+        r.Answered(1_000.0, 1, "ann", True, r.Raw(b'{"id":"c","cents":100}'), ""),
+        r.Resolved(1_000.0, 1, "ann", "by phone"),
+    ],
+    ids=["it did not happen", "it happened", "it is settled"],
+)
+def test_a_person_s_word_ends_the_doubt(word: r.Fact) -> None:
+    world = World(shop.order("a", "ok"))
+    world.start()
+    world.done(1, "h")
+    world.broke(2, "in_doubt")
+    world.undone(1)
+    assert world.machine.effects[2].in_doubt
+    world.tell(word)
+    assert not world.machine.effects[2].in_doubt
+
+
+def test_an_undo_ends_the_doubt() -> None:
+    world = World(shop.rooms("x"))
+    world.start()
+    world.broke(1, "in_doubt", again=False)
+    assert world.machine.effects[1].in_doubt, "which its undo is told"
+    world.undone(1)
+    assert not world.machine.effects[1].in_doubt
 
 
 def test_a_step_that_is_not_idempotent_is_called_no_more_often_than_its_attempts() -> None:
@@ -89,11 +120,31 @@ def test_workers_that_leave_in_order_count_for_no_call_no_check_and_no_undo() ->
             assert [type(each) for each in world.crash(orderly=True)] == [wanted]
 
 
-def test_an_undo_and_a_check_pause_before_they_are_tried_again() -> None:
+def test_a_check_that_fails_for_good_leaves_nothing_alone_when_the_run_is_cancelled() -> None:
+    world = World(shop.lodges("r"))
+    world.start()
+    world.tell(r.Cancelled(world.now, "ann", ""))
+    world.broke(1, "in_doubt")
+    decided = world.tell(r.CheckBroke(world.now, 1, 1, r.Failure("Down", "no"), False))
+    assert [type(each) for each in decided] == [r.UndoWanted], "it is cancelled by key"
+
+
+def test_what_is_kept_on_purpose_is_listed_though_nobody_knows_whether_it_took_effect() -> None:
+    world = World(shop.keeps())
+    world.start()
+    (_, ended) = world.broke(1, "in_doubt")
+    assert isinstance(ended, r.Ended) and ended.state == "partly_compensated"
+    assert ended.kept == (r.Kept(1, "note", "kept on purpose; whether it took effect is not known"),)
+
+
+def test_a_step_an_undo_and_a_check_pause_before_they_are_tried_again() -> None:
     world = World(shop.three("raise"))
     world.start()
     world.done(1, "h")
-    world.done(2, {"id": "c", "cents": 5})
+    world.broke(2, again=True)
+    assert world.machine.timers[2] == world.now + 1.0
+    world.time_up(2)
+    world.done(2, {"id": "c", "cents": 5}, 2)
     world.done(3, "b")
     world.undone(3)
     world.undo_broke(2)

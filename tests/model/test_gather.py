@@ -11,6 +11,7 @@ from amends.errors import JoinFailed, QuorumImpossible, TooFewInTime
 from amends.model import records as r
 from amends.model.gather import Gathered
 from amends.model.split import all_of
+from tests.model import shop
 from tests.model.worlds import World
 
 
@@ -72,6 +73,12 @@ async def search_badly() -> str:
 @saga
 async def search_two_at_once() -> int:
     return len((await scatter([books, papers, web], "sagas", limit=2)).answers)
+
+
+@saga
+async def books_four_then_stops() -> None:
+    await scatter(dict.fromkeys("abcd", shop.book), "sagas", limit=2)
+    raise ValueError("after all")
 
 
 def started(call: Any) -> World:
@@ -151,6 +158,21 @@ def test_a_limit_is_kept() -> None:
     world.done(2, [])
     world.done(4, [])
     assert result(world) == 3
+
+
+def test_a_limit_is_kept_on_the_way_back_too() -> None:
+    world = started(books_four_then_stops())
+    for pos in (2, 3, 4):
+        world.done(pos, f"b{pos}")
+    back = world.done(5, "b5")
+    flying = [each.pos for each in back if isinstance(each, r.UndoWanted)]
+    assert len(flying) == 2
+    undone: list[int] = []
+    while flying:
+        undone.append(flying.pop(0))
+        flying += [each.pos for each in world.undone(undone[-1]) if isinstance(each, r.UndoWanted)]
+        assert len(flying) == min(2, 4 - len(undone)), "as many undos at once as there were calls, until none is left"
+    assert sorted(undone) == [2, 3, 4, 5] and world.machine.state == "compensated"
 
 
 @pytest.mark.parametrize(

@@ -403,6 +403,18 @@ def test_a_message_and_a_pause_are_branches() -> None:
     assert value(world) == "late"
 
 
+def test_a_message_that_a_branch_waits_for_has_its_own_time() -> None:
+    world = started(forks.word_in_time())
+    wanted = the(r.ReceiveWanted, world.turns[0])
+    assert (wanted.pos, wanted.until) == (2, world.now + 5) and world.machine.timers == {2: world.now + 5}
+    assert world.time_up(2) == [] and not world.machine.timers
+    world.broke(3)
+    assert value(world) == ["TimeoutError", "StepFailed"]
+    world = started(forks.word_in_time())
+    world.done(3, "a")
+    assert value(world) == ["a"] and not world.machine.timers
+
+
 def test_a_message_that_is_there_already_decides_before_the_others_begin() -> None:
     world = started(forks.booking_or_word())
     told(world, "yes")
@@ -587,11 +599,11 @@ def test_a_join_reads_as_it_is_written() -> None:
 
 def test_timers_are_told_in_their_order_and_once() -> None:
     timers = Timers()
-    timers[1], timers[2], timers[3] = 30.0, 10.0, 20.0
+    timers[1], timers[2], timers[3], timers[4] = 30.0, 10.0, 20.0, 25.0
     timers[2] = 40.0
     assert timers.next_due == 20.0
-    assert timers.ring(35.0) == [3, 1] and timers.ring(35.0) == []
-    del timers[3], timers[1]
+    assert timers.ring(35.0) == [3, 4, 1] and timers.ring(35.0) == []
+    del timers[3], timers[4], timers[1]
     timers[2] = 40.0
     timers.pop(2)
     assert timers.next_due is None and timers.ring(50.0) == []

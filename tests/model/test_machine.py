@@ -166,7 +166,7 @@ def test_abandoning_ends_the_run_abandoned_and_lists_the_effect() -> None:
     world.undone(1)
     (ended,) = world.tell(r.Abandoned(world.now, 1, "ann", "not worth it"))
     assert isinstance(ended, r.Ended) and ended.state == "abandoned"
-    assert [kept.step for kept in ended.kept] == ["charge"]
+    assert ended.kept == (r.Kept(2, "charge", "abandoned: by ann: not worth it"),)
 
 
 def test_a_crash_calls_again_with_the_same_key() -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from amends import DefinitionError
-from amends.errors import ForeignAwait
+from amends.errors import ForeignAwait, IllegalFact
 from amends.model import records as r
 from amends.model.child import APART, MOST_DEPTH
 from amends.model.phase import Phase
@@ -123,6 +123,25 @@ def test_a_value_that_is_told_after_it_was_taken_back_changes_nothing() -> None:
     assert the(r.Ended, closed(world, 2)).state == "compensated"
 
 
+def test_a_nested_run_that_needs_a_person_is_taken_back_with_its_owner_in_its_turn() -> None:
+    world = started(forks.leg_and_step())
+    is_stuck(world, 2, "run-1//2#1")
+    back = world.tell(r.Cancelled(world.now, "ann", ""))
+    assert the(r.StopWanted, back).pos == 3 and "ChildUndoWanted" not in names(back)
+    assert world.broke(3) == [r.ChildUndoWanted(2)] and phase(world, 2) is Phase.UNWINDING
+    assert the(r.Ended, closed(world, 2)).state == "compensated"
+
+
+def test_a_nested_run_that_goes_on_after_it_needed_a_person_is_where_it_was() -> None:
+    world = started(forks.leg_and_step())
+    is_stuck(world, 2, "run-1//2#1")
+    assert phase(world, 2) is Phase.STUCK
+    assert is_stuck(world, 2) == [] and phase(world, 2) is Phase.RUNNING
+    world.tell(r.Cancelled(world.now, "ann", ""))
+    is_stuck(world, 2, "run-1//2#2")
+    assert is_stuck(world, 2) == [] and phase(world, 2) is Phase.UNWINDING, "it is told once to go back"
+
+
 @pytest.mark.parametrize("rolls_back", [True, False])
 def test_a_nested_run_with_an_undo_of_its_own_is_undone_by_it_and_else_rolled_back(rolls_back: bool) -> None:
     world = started(forks.package_then_step())
@@ -224,6 +243,13 @@ def test_what_a_nested_run_left_in_the_world_is_listed_though_it_succeeded() -> 
     assert ended.kept == (r.Kept(3, "leg/wire", "in doubt"),)
 
 
+def test_what_a_nested_run_could_not_undo_is_listed_when_it_was_taken_back() -> None:
+    world = started(forks.leg_in_time())
+    world.tell(r.Cancelled(world.now, "ann", ""))
+    ended = the(r.Ended, closed(world, 1, "partly_compensated", (r.Kept(1, "note", "on purpose"),)))
+    assert ended.state == "partly_compensated" and ended.kept == (r.Kept(1, "leg/note", "on purpose"),)
+
+
 # ── the nested run's own side ────────────────────────────────────────────────────────────────────
 
 
@@ -289,6 +315,27 @@ def test_a_nested_run_that_was_parked_for_its_code_says_when_it_goes_on() -> Non
     goes_on = world.tell(r.Recovered(world.now, "next"))
     assert names(goes_on) == ["RetryWanted", "Stuck"] and the(r.Stuck, goes_on).letters == ()
     assert world.machine.state == "running"
+
+
+def test_a_held_run_that_was_parked_for_its_code_says_when_it_goes_on_too() -> None:
+    """Its owner takes it back, which it cannot take in as long as its code does not fit."""
+    world = nested(forks.leg("a"))
+    world.done(1, "a")
+    world.done(2, "b")
+    world.tell(r.Stalled(world.now, "diverged", NO))
+    assert world.tell(r.Retried(world.now, 1, "ann")) == []
+    assert world.tell(r.Recovered(world.now, "next")) == [r.Stuck(())]
+    assert names(unwound(world)) == ["RollbackBegan", "UndoWanted"]
+
+
+def test_a_run_that_has_its_value_has_no_deadline_any_more() -> None:
+    world = nested(forks.redundant_in_time())
+    assert set(world.machine.timers) == {0}
+    assert "Returned" in names(world.done(2, "a")) and not world.machine.timers
+    with pytest.raises(IllegalFact, match="has no timer"):
+        world.tell(r.TimeUp(world.now + 60, 0))
+    world.broke(3)
+    assert world.machine.state == "held" and not world.machine.timers
 
 
 def test_a_nested_run_has_a_deadline_of_its_own() -> None:

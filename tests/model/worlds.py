@@ -20,7 +20,7 @@ class World:
     def __init__(self, call: Any, run_id: str = "run-1", *, sagas: Iterable[Any] = (), owned: bool = False) -> None:
         self.options: dict[str, Any] = {"sagas": {each.name: each for each in sagas}, "owned": owned}
         self.saga = call.target
-        self.args = call.target.signature.encode(call.args, call.kwargs)
+        self.args = call.target.signature.store(call.args, call.kwargs)[0]
         self.run_id = run_id
         self.turns: list[list[Record]] = []
         self.now = 1_000.0

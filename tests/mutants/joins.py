@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 JOINS_TESTS = ("tests/model/test_joins.py",)
+LOSERS = ("tests/model/test_losers.py",)
+GATHER = ("tests/model/test_gather.py",)
 NESTED_TESTS = ("tests/engine/test_nested_runs.py",)
 PURE_NESTED = ("tests/model/test_nested.py",)
 HARD = ("tests/engine/test_hard_cases.py",)
@@ -114,7 +116,81 @@ JOINS = [
         "model/branch.py",
         "self.open < self.ask.limit",
         "self.open <= self.ask.limit",
-        ("tests/model/test_gather.py", *EACH_TESTS),
+        (*GATHER, *EACH_TESTS),
+    ),
+    Mutant(
+        "undos are not limited",
+        "Fan-out: as many are undone at once as were called at once",
+        "model/effects.py",
+        "full = effect.width is not None and len(self._busy) >= effect.width",
+        "full = False",
+        GATHER,
+    ),
+    Mutant(
+        "a loser that was only interrupted is never undone",
+        "Joins: a join around may be stricter than the join, never milder",
+        "model/effect.py",
+        "asked_before, self.retreat = self.retreat is not None, retreat\n        if self.phase is Phase.CALLING",
+        "asked_before, self.retreat = self.retreat is not None, self.retreat or retreat\n"
+        "        if self.phase is Phase.CALLING",
+        LOSERS,
+    ),
+    Mutant(
+        "what an interruption left in doubt is left for good",
+        "Joins: a rollback settles what losers='cancel' left in doubt",
+        "model/effect.py",
+        '        elif self.phase is Phase.LEFT:\n            self.retreat = "undo"\n            yield from self._give_up()\n',
+        "",
+        LOSERS,
+    ),
+    Mutant(
+        "what an interruption left in doubt is only left again",
+        "Joins: a rollback settles what losers='cancel' left in doubt",
+        "model/effect.py",
+        '            self.retreat = "undo"\n            yield from self._give_up()\n',
+        "            yield from self._give_up()\n",
+        LOSERS,
+    ),
+    Mutant(
+        "a loser that is found done on the way back is undone first",
+        "Order: what is found on the way back is undone in its turn",
+        "model/effects.py",
+        "insort(self._to_undo, effect, key=_stage)",
+        "self._to_undo.append(effect)",
+        LOSERS,
+    ),
+    Mutant(
+        "a branch that failed is a loser",
+        "Joins: a branch that failed is no loser of a join that waits for all to end",
+        "model/join.py",
+        "            return frozenset(self.arrival)\n        return",
+        "            return frozenset(self._kind_of)\n        return",
+        LOSERS,
+    ),
+    Mutant(
+        "a letter of a loser stops the run while its body goes on",
+        "Letters: what waits for a person holds up nothing that does not depend on it",
+        "model/machine.py",
+        "return self.stuck if self._over else shown(self._effects.stuck())",
+        "return self.stuck",
+        LOSERS,
+    ),
+    Mutant(
+        "timers that are due go off in any order",
+        "Joins: what was due first is told first",
+        "model/slate.py",
+        "        return list(due)",
+        "        return sorted(due, reverse=True)",
+        JOINS_TESTS,
+    ),
+    Mutant(
+        "a message in a join is waited for without end",
+        "Joins: a branch that waits for a message has its own time",
+        "model/waiting.py",
+        "        if until is not None:\n            self._slate.timers[branch.pos] = until\n\n    def _settle",
+        "        if until is not None and branch.join is None:\n"
+        "            self._slate.timers[branch.pos] = until\n\n    def _settle",
+        JOINS_TESTS,
     ),
 ]
 
@@ -256,6 +332,39 @@ NESTED = [
         PURE_NESTED,
     ),
     Mutant(
+        "a held run that was parked for its code does not say that it goes on",
+        "Nested sagas: an owner knows when a nested run no longer needs a person",
+        "model/machine.py",
+        "if self._stalled or self.ended is not None:",
+        'if self._stalled or self.state == "held" or self.ended is not None:',
+        PURE_NESTED,
+    ),
+    Mutant(
+        "a run that has its value still has a deadline",
+        "Cancel: a deadline bounds the body, and nothing after it",
+        "model/machine.py",
+        "        self.timers.pop(RUN, None)\n        self._go_on()\n        if",
+        "        self._go_on()\n        if",
+        PURE_NESTED,
+    ),
+    Mutant(
+        "a nested run that goes on while it goes back counts as going ahead",
+        "Nested sagas: a nested run that needed a person goes on where it was",
+        "model/child.py",
+        "Phase.STUCK if fact.letters else Phase.UNWINDING if self._unwinding else Phase.RUNNING",
+        "Phase.STUCK if fact.letters else Phase.RUNNING",
+        PURE_NESTED,
+    ),
+    Mutant(
+        "a nested run that needs a person is not taken back",
+        "Nested sagas: a nested run that needs a person is taken back with its owner",
+        "model/child.py",
+        "        if self.phase is Phase.STUCK and not self._unwinding:\n"
+        "            return self._unwind()\n        return super",
+        "        return super",
+        PURE_NESTED,
+    ),
+    Mutant(
         "the own undo of a nested run is ignored",
         "Nested sagas: an explicit undo of a saga replaces its unwinding",
         "model/child.py",
@@ -269,6 +378,14 @@ NESTED = [
         "model/child.py",
         "self.stuck, self._left = (), fact.kept",
         "self.stuck = ()",
+        PURE_NESTED,
+    ),
+    Mutant(
+        "what a nested run could not undo is not listed",
+        "Nested sagas: no open effect is hidden",
+        "model/child.py",
+        "if self._left and (self.phase is not Phase.UNDONE or self._unwinding):",
+        "if self._left and self.phase is not Phase.UNDONE:",
         PURE_NESTED,
     ),
     Mutant(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.mutants import engine, forks, joins, machine, model, stores
+from tests.mutants import engine, fans, forks, joins, machine, model, stores
 from tests.mutants.mutant import Mutant
 
 MODEL = [*model.OUTCOMES, *model.RETRIES, *model.ROLLBACK, *machine.ENDS, *machine.REPLAY, *machine.VALUES]
 ENGINE = [*engine.TURNS, *engine.CALLS, *engine.RECOVERIES, *engine.OUTSIDE]
 STORES = [*stores.MEMORY, *stores.SQLITE, *stores.WRITER, *stores.ROSTER]
-FORKS = [*joins.JOINS, *joins.NESTED, *forks.DECISIONS, *forks.FAMILIES]
+FORKS = [*joins.JOINS, *joins.NESTED, *forks.DECISIONS, *forks.FAMILIES, *fans.FANS]
 MUTANTS = [*MODEL, *ENGINE, *STORES, *FORKS]
 
 ONE_FAULT = "tests/testing/test_own_sagas.py::test_together_they_reach_every_end_by_every_fault"

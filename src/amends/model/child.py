@@ -77,12 +77,10 @@ class Child(Effect):
     def turn_back(self, retreat: Retreat = "undo") -> Iterator[Decision]:
         """It goes no further: the nested run is told to roll back, or only cancelled, which changes nothing if it is done."""
         if self.phase not in (Phase.RUNNING, Phase.STUCK) or self._unwinding:
-            yield from super().turn_back(retreat)
             return
-        asked_before, self.retreat = self.retreat is not None, retreat
         if retreat == "undo":
             yield from self._unwind()
-        elif not asked_before:
+        else:
             yield StopWanted(self.pos)
 
     def take_back(self) -> Iterator[Decision]:

@@ -356,7 +356,7 @@ class Machine:
 
     def _tell_owner(self) -> None:
         """Tell the run that this one belongs to when it begins to need a person, and when it goes on again."""
-        if self._stalled or self.state == "held" or self.ended is not None:
+        if self._stalled or self.ended is not None:
             return
         stuck = () if self._effects.busy else self._stuck
         if stuck != self._told:
