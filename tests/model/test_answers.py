@@ -28,10 +28,10 @@ def wrapped(inner: BaseException) -> Wrapped:
     return error
 
 
-def instead_of(lost: BaseException) -> Wrapped:
-    """What a step raises of its own accord, in the `except` of a lost answer."""
-    error = Wrapped()
-    error.__context__ = lost
+def instead_of(lost: BaseException, error: Exception | None = None, *, settled: bool = False) -> Exception:
+    """What a step raises in the `except` of another error; `from None`, if that is settled."""
+    error = error or Wrapped()
+    error.__context__, error.__suppress_context__ = lost, settled
     return error
 
 
@@ -75,7 +75,11 @@ def amazon(status: int) -> Exception:
         (ReadTimeout(), True),
         (wrapped(OSError()), True),
         (wrapped(ValueError()), False),
-        (instead_of(TimeoutError()), False),
+        (instead_of(TimeoutError()), True),
+        (instead_of(KeyError()), False),
+        (instead_of(wrapped(OSError())), True),
+        (instead_of(TimeoutError(), settled=True), False),
+        (instead_of(OSError(), http(409)), False),
         (asyncio.CancelledError(), True),
         (SystemExit(1), True),
         (urllib.error.HTTPError("http://x", 404, "no", Message(), None), False),

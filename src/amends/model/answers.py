@@ -65,7 +65,8 @@ def answer_was_lost(error: BaseException) -> bool:
     """Whether nobody can know from this error if the call took effect.
 
     True for time-outs, `OSError` (a connection lost), known client libraries' equivalents, what is raised `from` one of
-    these, a group that holds one, and everything that is not an `Exception` (the step was interrupted). An HTTP response
+    these or in its `except`, a group that holds one, and everything that is not an `Exception` (the step was interrupted).
+    Who raises `from None` in an `except` says that it is an answer all the same. An HTTP response
     of the class 4xx is an answer, even where it is raised as an `OSError`; one of 5xx is not: the server, or a gateway
     before it, failed in the midst of the work, and RFC 9110 (section 15.6) says nothing of what was done by then.
     """
@@ -76,7 +77,7 @@ def answer_was_lost(error: BaseException) -> bool:
         if lost is not None:
             return lost
         seen.add(id(link))
-        link = link.__cause__
+        link = link.__cause__ if link.__suppress_context__ else link.__cause__ or link.__context__
     return False
 
 
