@@ -222,8 +222,8 @@ class Store(Protocol):
         """Take over at most `limit` runs of these sagas for this worker, each with its epoch raised by one.
 
         Taken are runs that nobody drives and whose `next_at` is not after `now`, and runs whose driver is dead: gone for
-        certain, or without a sign of life for the length of the lease by this observer's monotonic clock. Two workers
-        never take the same run.
+        certain, or without a sign of life for the length of the lease by this observer's monotonic clock. Of those that
+        nobody drives the ones that wait longest are taken first. Two workers never take the same run.
         """
         ...
 
