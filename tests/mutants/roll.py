@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.mutants import engine, forks, joins, machine, model, stores
+from tests.mutants import engine, forks, joins, machine, model, outside, recoveries, stores, workers
 from tests.mutants.mutant import Mutant
 
 MODEL = [*model.OUTCOMES, *model.RETRIES, *model.ROLLBACK, *machine.ENDS, *machine.REPLAY, *machine.VALUES]
-ENGINE = [*engine.TURNS, *engine.CALLS, *engine.RECOVERIES, *engine.OUTSIDE]
-STORES = [*stores.MEMORY, *stores.SQLITE, *stores.WRITER, *stores.ROSTER]
+ENGINE = [*engine.TURNS, *engine.CALLS, *recoveries.RECOVERIES, *outside.OUTSIDE]
+STORES = [*stores.MEMORY, *stores.SQLITE, *workers.WRITER, *workers.ROSTER]
 FORKS = [*joins.JOINS, *joins.NESTED, *forks.DECISIONS, *forks.FAMILIES]
 MUTANTS = [*MODEL, *ENGINE, *STORES, *FORKS]
 
