@@ -210,8 +210,8 @@ def test_a_held_run_whose_code_has_changed_is_no_trouble_until_it_is_asked_back(
             await until(lambda: "before" in family.log and store.shelf.runs["x//1"].owner is None)
             with monkeypatch.context() as patch:
                 patch.setattr(family.trip, "function", other)
-                await engine.tell("x//1", "who reads this?")
                 epoch = store.shelf.runs["x//1"].epoch
+                await engine.tell("x//1", "who reads this?")
                 await until(lambda: store.shelf.runs["x//1"].epoch > epoch and store.shelf.runs["x//1"].owner is None)
                 assert await engine.get("x//1").status() == "held" and not await engine.dlq.list()
                 assert store.shelf.runs["x//1"].next_at is None, "it is not looked at again and again"

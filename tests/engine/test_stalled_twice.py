@@ -10,6 +10,7 @@ import pytest
 from amends.model.records import Retried
 from amends.model.turn import decode_turn
 from amends.stores.memory import MemoryStore, Shelf
+from amends.stores.port import Run
 from tests.engine import family
 from tests.engine.patience import until
 
@@ -50,6 +51,11 @@ def test_a_call_in_flight_goes_on_after_a_second_try_to_go_on(monkeypatch: pytes
     assert asyncio.run(asyncio.wait_for(main(), 10)).value == 2
 
 
+def waits_for_a_person(run: Run) -> bool:
+    """And nobody drives it, nor will before a person acts."""
+    return (run.state, run.owner, run.next_at) == ("needs_attention", None, None)
+
+
 def test_a_worker_that_dies_between_a_person_s_word_and_what_follows_holds_nothing_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -61,7 +67,7 @@ def test_a_worker_that_dies_between_a_person_s_word_and_what_follows_holds_nothi
             with monkeypatch.context() as patch:
                 patch.setattr(family.waiting_trip, "function", other)
                 await engine.tell("x//1", "!")
-                await until(lambda: {(row.state, row.owner) for row in shelf.runs.values()} == {("needs_attention", None)})
+                await until(lambda: all(map(waits_for_a_person, shelf.runs.values())))
         store = family.Cut(shelf, commits=1)
         dying = family.engine(store)
         await dying.__aenter__()

@@ -331,4 +331,12 @@ SQLITE = [
         "            return [(None, error)] * len(jobs)\n",
         (f"{WRITES[0]}::test_a_look_that_breaks_fails_alone",),
     ),
+    Mutant(
+        "what a person says reaches the run though somebody was faster",
+        "Letters: an act on a letter and its mail are one",
+        "stores/sqlite.py",
+        "            if act is not None:\n                _settle_letter(db, row[0], run_id, act)\n            pen.deliver(db, row, body)",
+        "            pen.deliver(db, row, body)\n            if act is not None:\n                _settle_letter(db, row[0], run_id, act)",
+        promise("a_letter_is_acted_upon_once"),
+    ),
 ]
