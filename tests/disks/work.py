@@ -10,6 +10,7 @@ from pathlib import Path
 
 from amends.errors import AmendsError, StoreError
 from amends.stores import files
+from amends.stores.pen import RUN_COLUMNS
 from amends.stores.port import Change, Durability, Run, Turn, chain, verified
 from amends.stores.sqlite import SQLiteStore
 from tests.stores.rows import first, row
@@ -108,8 +109,7 @@ def lost(path: Path, said: dict[str, list[Turn]]) -> list[str]:
 
 
 def _runs(db: sqlite3.Connection) -> list[tuple[int, Run]]:
-    columns = ", ".join(Run.__struct_fields__)
-    return [(found[0], Run(*found[1:])) for found in db.execute(f"SELECT no, {columns} FROM runs")]
+    return [(found[0], Run(*found[1:])) for found in db.execute(f"SELECT no, {RUN_COLUMNS} FROM runs")]
 
 
 def _missing(db: sqlite3.Connection, there: tuple[int, Run] | None, run_id: str, said: list[Turn]) -> list[str]:

@@ -157,6 +157,11 @@ async def losers_go_on(losers: Literal["keep", "cancel"]) -> str:
 
 
 @saga
+async def loser_waits_on() -> str:
+    return await any_of(trip("a"), waiting_trip("b"), losers="keep")
+
+
+@saga
 async def maze() -> str:
     await book("before")
     inner = all_of(within(600, trip("a")), any_of(deep("b"), quorum(1, trip("c"), book("d"))))
@@ -168,6 +173,11 @@ async def maze() -> str:
 @saga
 async def patient_tour() -> str:
     return await waiting_trip("a")
+
+
+@saga
+async def deep_in_time(name: str) -> str:
+    return (await within(600, deep(name))).ok[0]
 
 
 @saga
@@ -222,6 +232,7 @@ async def launches_and_fails() -> None:
 
 SAGAS = [launches_and_fails, trip, waiting_trip, deep, tour, tour_with_a_detour, fastest, patient_tour]
 SAGAS += [tour_of_one, tour_and_wait, two_bookings, losers_go_on, maze, meets, sends_to_meet, sends_off, many, many_trips]
+SAGAS += [deep_in_time, loser_waits_on]
 
 
 class Cut(MemoryStore):

@@ -8,6 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from amends import Engine, Retry, saga, sleep, step
 from amends.model import records
 from tests.engine import sagas
@@ -42,7 +44,9 @@ async def naps_twice() -> None:
 
 
 def engine(store: Path, off: float, **more: Any) -> Engine:
-    return Engine(store, sagas=[sagas.naps, waits_often, naps_twice], poll=0.02, wall=lambda: time.time() + off, **more)
+    return Engine(
+        store, sagas=[sagas.naps, waits_often, naps_twice, nests], poll=0.02, wall=lambda: time.time() + off, **more
+    )
 
 
 async def ended(store: Path, off: float) -> str:
@@ -106,6 +110,34 @@ def test_a_sleep_that_leaves_memory_is_due_by_the_clock_of_whoever_let_go(tmp_pa
                 if row.owner is None and row.next_at:
                     return row.next_at - time.time()
                 await asyncio.sleep(0.02)
+
+    assert 500 < asyncio.run(story()) <= 600
+
+
+@saga(deadline=600)
+async def nests() -> None:
+    await naps_twice()
+
+
+def test_a_run_that_makes_room_for_nested_ones_is_due_at_its_deadline_by_that_clock_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amends.engine.runner.PARK_AFTER", 0.0)
+
+    async def due(driver: Engine, epoch: int) -> float:
+        """When it wants to be driven again, once somebody has let go of it for the time of this number."""
+        while (row := await driver._row("run")).epoch < epoch or row.owner is not None:
+            await asyncio.sleep(0.005)
+        assert row.next_at is not None
+        return row.next_at - time.time()
+
+    async def story() -> float:
+        async with asyncio.timeout(LONG), engine(tmp_path / "a.db", HOUR) as ahead:
+            await ahead.start(nests(), id="run")
+            assert await due(ahead, 1) > HOUR
+        async with asyncio.timeout(LONG), engine(tmp_path / "a.db", 0.0) as later:
+            await later.tell("run", "wake up")
+            return await due(later, 2)
 
     assert 500 < asyncio.run(story()) <= 600
 

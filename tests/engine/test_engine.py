@@ -97,6 +97,15 @@ def test_another_input_under_the_same_id_is_a_conflict_with_a_diff(tmp_path: Pat
     with_engine(tmp_path, work)
 
 
+def test_another_saga_under_the_same_id_is_a_conflict_though_its_input_is_the_same(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        await engine.start(shop.patient(), id="p")
+        with pytest.raises(IdempotencyConflict, match="- saga patient\n\\+ saga listens"):
+            await engine.start(sagas.listens(), id="p")
+
+    with_engine(tmp_path, work)
+
+
 def test_two_callers_of_one_id_share_one_run(tmp_path: Path) -> None:
     async def work(engine: Engine) -> None:
         same = [engine.run(shop.order("a", "ok"), id="o") for _ in range(5)]

@@ -11,6 +11,7 @@ import pytest
 from amends import Compensated, Engine, NeedsAttention, Retry, current, random, saga, step
 from amends.engine.flight import STOP_GRACE
 from amends.model.call import Companion
+from amends.model.records import Failure
 from amends.model.saga import Saga
 from amends.stores.memory import MemoryStore
 from tests.engine.patience import until
@@ -111,6 +112,20 @@ async def send() -> str:
 async def unsend(sent: str) -> None: ...
 
 
+@step(retry=ONCE, timeout=0.01)
+async def ask_the_bank() -> str:
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        raise ValueError("it says no") from None
+    return "never"
+
+
+@saga
+async def asks_the_bank() -> str:
+    return await ask_the_bank()
+
+
 @saga
 async def wires() -> str:
     return await wire()
@@ -154,7 +169,7 @@ async def loses() -> str:
     return await lose()
 
 
-SAGAS: list[Saga[..., Any]] = [counts, hangs, books_two, loses, pays, draws, draws_twice, wires, sends]
+SAGAS: list[Saga[..., Any]] = [counts, hangs, books_two, loses, pays, draws, draws_twice, wires, sends, asks_the_bank]
 
 
 def with_engine(work: Callable[[Engine], Awaitable[Any]]) -> Any:
@@ -204,6 +219,17 @@ def test_a_check_has_a_time_limit() -> None:
     with_engine(work)
 
 
+def test_what_a_call_says_while_it_is_stopped_is_its_answer() -> None:
+    """It was refused, for certain without effect: there is no doubt about it, though its time was over."""
+
+    async def work(engine: Engine) -> None:
+        with pytest.raises(Compensated) as caught:
+            await engine.run(asks_the_bank(), id="a")
+        assert isinstance(caught.value.cause, Failure) and caught.value.cause.message == "it says no"
+
+    with_engine(work)
+
+
 def test_the_calls_of_a_run_that_is_let_go_of_are_cancelled() -> None:
     async def work(engine: Engine) -> None:
         await engine.start(hangs(), id="h")
@@ -233,6 +259,17 @@ def test_runs_that_are_nested_in_one_have_each_its_own_luck() -> None:
 
     one, other = with_engine(work)
     assert one != other
+
+
+def test_the_luck_of_a_nested_run_is_drawn_from_that_of_its_owner() -> None:
+    """So the luck of an engine is all the luck there is in it."""
+
+    async def draw(luck: bytes) -> list[float]:
+        async with Engine(MemoryStore(), sagas=SAGAS, luck=lambda size: luck * size) as engine:
+            return await engine.run(draws_twice(), id="d")
+
+    one, again, other = (asyncio.run(draw(luck)) for luck in (b"1", b"1", b"2"))
+    assert one == again and not set(one) & set(other)
 
 
 def test_the_cause_is_what_the_step_raised_and_not_its_undo() -> None:

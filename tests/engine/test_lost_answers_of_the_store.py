@@ -12,6 +12,7 @@ from amends.errors import StoreError
 from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import Run, Turn
 from tests.engine import family
+from tests.engine.patience import until
 from tests.model import shop
 
 LOST = "written, and nobody heard of it"
@@ -61,6 +62,39 @@ def test_a_run_that_begins_with_a_nested_one_does_so_too() -> None:
             with pytest.raises(StoreError, match=LOST):
                 await engine.start(family.deep("a"), id="o")
             assert await engine.run(family.deep("a"), id="o") == "a1a2a3"
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
+class Slow(MemoryStore):
+    """Writes a new run, and says so when it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_say_so = asyncio.Event()
+
+    async def create(self, run: Run, first: Turn | None) -> Run:
+        there = await super().create(run, first)
+        await self.may_say_so.wait()
+        return there
+
+
+def test_a_run_that_is_being_started_is_not_looked_for() -> None:
+    """Its start is on its way back while strays are looked for: it would be driven twice at once."""
+
+    async def main() -> None:
+        store = Slow()
+        async with Engine(store, sagas=[shop.order], poll=3600) as engine:
+            started = asyncio.create_task(engine.run(shop.order("a", "ok"), id="o"))
+            await until(lambda: "o" in store.shelf.runs)
+            engine._crew.doubt()
+            await until(lambda: not engine._crew.unsure)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert shop.log == [], "nobody has taken it up meanwhile"
+            store.may_say_so.set()
+            assert await started == "hold-a-1/ch-ok"
+            assert len(shop.log) == 2
 
     asyncio.run(asyncio.wait_for(main(), 10))
 

@@ -1,10 +1,13 @@
-"""Mail that comes while mail is being fetched."""
+"""Mail that comes while mail is being fetched, and mail that is none."""
 
 from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from amends import Engine, receive, saga
+from amends.errors import NotStorable
 from amends.stores.memory import MemoryStore
 from amends.stores.port import Mail
 
@@ -15,6 +18,19 @@ SOON = 4.0
 @saga
 async def hears_two() -> str:
     return await receive(str, timeout=SOON) + await receive(str, timeout=SOON)
+
+
+def test_what_is_no_json_is_refused_before_it_is_posted() -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        async with Engine(store, sagas=[hears_two], drive=False) as engine:
+            await engine.start(hears_two(), id="x")
+            for wrong in (b"yes", b'{"a": ', b"", b"\xff"):
+                with pytest.raises(NotStorable, match="the message is not JSON"):
+                    await engine.tell_json("x", "str", wrong)
+            assert store.shelf.posted == 0
+
+    asyncio.run(main())
 
 
 class Slow(MemoryStore):

@@ -222,6 +222,7 @@ def test_a_held_run_whose_code_has_changed_is_no_trouble_until_it_is_asked_back(
                 await engine.tell("x//1", "who reads this?")
                 await until(lambda: store.shelf.runs["x//1"].epoch > epoch and store.shelf.runs["x//1"].owner is None)
                 assert await engine.get("x//1").status() == "held" and not await engine.dlq.list()
+                assert store.shelf.runs["x//1"].next_at is None, "it is not looked at again and again"
                 if goes_back:
                     await engine.cancel("x", by="ann")
                     assert (await handle.outcome()).letters == ("x//1#1",)
@@ -235,3 +236,35 @@ def test_a_held_run_whose_code_has_changed_is_no_trouble_until_it_is_asked_back(
 
     run(lambda: main(goes_back=False))
     run(lambda: main(goes_back=True))
+
+
+def test_a_letter_that_is_settled_while_another_waits_is_not_shown_as_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The owner needs a person before and after, and stays in memory for what else it waits for."""
+    monkeypatch.setattr(runner, "PARK_AFTER", 1000.0)
+
+    async def main() -> None:
+        store = MemoryStore()
+        family.broken.update({"a3", "undo a1", "undo a2"})
+        async with family.engine(store) as engine:
+            handle = await engine.start(family.deep_in_time("a"), id="x")
+            assert (await handle.outcome()).letters == ("x//2//1#1", "x//2//1#2")
+            await engine.dlq.resolve("x//2//1#1", note="by hand", by="ann")
+            await until(lambda: len(store.shelf.turns["x"]) == 3)
+            assert (await handle.outcome()).letters == ("x//2//1#2",)
+
+    run(main)
+
+
+def test_a_value_can_be_had_at_once_from_who_takes_the_run_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its body has returned before, and nothing comes to pass while its loser waits."""
+    monkeypatch.setattr(runner, "PARK_AFTER", 1000.0)
+
+    async def main() -> None:
+        shelf = Shelf()
+        async with family.engine(MemoryStore(shelf)) as engine:
+            assert await engine.run(family.loser_waits_on(), id="x") == "a1a2"
+        async with family.engine(MemoryStore(shelf)) as engine:
+            await until(lambda: "x" in engine._crew.runners)
+            assert await engine.get("x").result() == "a1a2" and shelf.runs["x"].state == "running"
+
+    run(main)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from amends import Compensated, DefinitionError, Engine, NeedsAttention, Retry, saga, step
+from amends import Compensated, DefinitionError, Engine, NeedsAttention, Retry, any_of, saga, step
 from amends.model import keys
 from amends.stores.memory import MemoryStore
 
@@ -39,6 +39,11 @@ async def faxes() -> None:
 
 
 @saga
+async def ships_either() -> str:
+    return await any_of(ship("books"), ship("papers"))
+
+
+@saga
 async def doubts() -> None:
     await faxes()
 
@@ -63,7 +68,9 @@ async def empties(what: str) -> Any:
 
 def with_engine(work: Callable[[Engine], Awaitable[Any]]) -> Any:
     async def main() -> Any:
-        async with Engine(MemoryStore(), sagas=[ships, keeps, empties, doubts], namespace="n", poll=0.01) as engine:
+        async with Engine(
+            MemoryStore(), sagas=[ships, keeps, empties, doubts, ships_either], namespace="n", poll=0.01
+        ) as engine:
             return await work(engine)
 
     return asyncio.run(asyncio.wait_for(main(), 10))
@@ -90,6 +97,15 @@ def test_a_falsy_value_of_a_run_stays_what_it_is(what: str, value: object) -> No
     with_engine(work)
 
 
+def test_who_waits_for_a_value_gets_it_though_a_person_is_needed_for_what_lost() -> None:
+    async def work(engine: Engine) -> None:
+        run = await engine.start(ships_either(), id="s")
+        assert (await run.outcome()).state == "needs_attention"
+        assert await run.result() == "sent books"
+
+    with_engine(work)
+
+
 def test_a_letter_holds_all_that_a_person_needs() -> None:
     async def work(engine: Engine) -> None:
         with pytest.raises(NeedsAttention) as caught:
@@ -112,6 +128,18 @@ def test_an_act_that_does_not_fit_the_letter_is_refused_and_the_letter_waits_on(
         with pytest.raises(DefinitionError, match="cannot be answered; what can be done: retry, resolve, abandon"):
             await engine.dlq.answer("s#1", happened=False)
         assert [letter.acted for letter in await engine.dlq.list()] == [None]
+
+    with_engine(work)
+
+
+def test_a_letter_says_who_has_acted_and_why() -> None:
+    async def work(engine: Engine) -> None:
+        with pytest.raises(NeedsAttention):
+            await engine.run(ships(), id="s")
+        await engine.dlq.resolve("s#1", note="fetched it back", by="ann")
+        (letter,) = await engine.dlq.list(open=False)
+        assert (letter.acted, letter.by, letter.note) == ("resolved", "ann", "fetched it back")
+        assert letter.acted_at is not None and letter.acted_at >= letter.opened_at
 
     with_engine(work)
 

@@ -104,7 +104,9 @@ async def journaled(engine: Engine, kind: type[Record]) -> list[Any]:
     return [record for turn in await engine.history("x") for record in turn if isinstance(record, kind)]
 
 
-def test_a_worker_whose_turn_was_refused_acts_upon_nothing_of_it() -> None:
+def test_a_worker_whose_turn_was_refused_acts_upon_nothing_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Nor is it any trouble that others are to be told of, or that anything is to wait for."""
+
     async def main() -> None:
         store = MemoryStore()
         async with engine_on(store, poll=60) as zombie, engine_on(MemoryStore(store.shelf)) as other:
@@ -117,8 +119,10 @@ def test_a_worker_whose_turn_was_refused_acts_upon_nothing_of_it() -> None:
             for _ in range(20):
                 await asyncio.sleep(0)
             assert marks == ["one", "one", "two"]
+            assert zombie._crew.trouble.since is None
 
     run(main)
+    assert [said.levelname for said in caplog.records] == ["WARNING"] and "driven by another worker" in caplog.text
 
 
 def test_what_changes_nothing_yet_is_known_after_a_recovery() -> None:
@@ -312,6 +316,21 @@ def test_no_more_runs_are_claimed_than_there_is_room_for() -> None:
                 await until(lambda: len(marks) == 2)
                 await asyncio.sleep(0.05)
                 assert sum(row.owner is not None for row in await client.list()) == 2
+
+    run(main)
+
+
+def test_all_that_waits_is_taken_up_without_another_poll_however_much_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amends.engine.recovery.BATCH", 2)
+    gate.set()
+
+    async def main() -> None:
+        shelf = Shelf()
+        async with engine_on(MemoryStore(shelf), drive=False) as client:
+            for number in range(5):
+                await client.start(naps(0, 0), id=f"x{number}")
+            async with engine_on(MemoryStore(shelf), poll=3600):
+                await until(lambda: {row.state for row in shelf.runs.values()} == {"completed"})
 
     run(main)
 

@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from amends.model.records import Retried
+from amends.model.turn import decode_turn
 from amends.stores.memory import MemoryStore, Shelf
+from amends.stores.port import Run
 from tests.engine import family
+from tests.engine.patience import until
 
 
 @pytest.fixture(autouse=True)
@@ -16,11 +20,13 @@ def _fresh() -> None:
     family.fresh()
 
 
-async def other(number: int) -> str:
-    return await family.book(str(number))
+async def other(**_: Any) -> str:
+    return await family.book("other")
 
 
 def test_a_call_in_flight_goes_on_after_a_second_try_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amends.engine.engine.GRACE", 0.0)
+
     async def main() -> Any:
         shelf = Shelf()
         async with family.engine(MemoryStore(shelf)) as engine:
@@ -28,7 +34,6 @@ def test_a_call_in_flight_goes_on_after_a_second_try_to_go_on(monkeypatch: pytes
             while not family.meeting:
                 await asyncio.sleep(0)
             engine._crew.pausing = True
-        monkeypatch.setattr("amends.engine.engine.GRACE", 0.0)
         with monkeypatch.context() as patch:
             patch.setattr(family.meets, "function", other)
             async with family.engine(MemoryStore(shelf)) as engine:
@@ -36,6 +41,7 @@ def test_a_call_in_flight_goes_on_after_a_second_try_to_go_on(monkeypatch: pytes
                 await engine.dlq.retry("x#1", by="ann")
                 while (await engine.get("x").outcome()).letters != ("x#2",):
                     await asyncio.sleep(0.002)
+                assert shelf.mail == [], "what was asked is in the journal, and is not asked again"
         async with family.engine(MemoryStore(shelf)) as engine:
             await engine.dlq.retry("x#2", by="ann")
             while (await engine.get("x").outcome()).state == "needs_attention":
@@ -43,3 +49,32 @@ def test_a_call_in_flight_goes_on_after_a_second_try_to_go_on(monkeypatch: pytes
             return await engine.get("x").outcome()
 
     assert asyncio.run(asyncio.wait_for(main(), 10)).value == 2
+
+
+def waits_for_a_person(run: Run) -> bool:
+    """And nobody drives it, nor will before a person acts."""
+    return (run.state, run.owner, run.next_at) == ("needs_attention", None, None)
+
+
+def test_a_worker_that_dies_between_a_person_s_word_and_what_follows_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> Any:
+        shelf = Shelf()
+        async with family.engine(MemoryStore(shelf)) as engine:
+            await engine.start(family.patient_tour(), id="x")
+            await until(lambda: "a1" in family.log and shelf.runs["x//1"].owner is None)
+            with monkeypatch.context() as patch:
+                patch.setattr(family.waiting_trip, "function", other)
+                await engine.tell("x//1", "!")
+                await until(lambda: all(map(waits_for_a_person, shelf.runs.values())))
+        store = family.Cut(shelf, commits=1)
+        dying = family.engine(store)
+        await dying.__aenter__()
+        await dying.dlq.retry("x//1#1", by="ann")
+        await store.over.wait()
+        assert isinstance(decode_turn(shelf.turns["x//1"][-1].body)[-1], Retried), "and not that it goes on"
+        await family.kill(dying, store)
+        return await family.go_on(shelf)
+
+    assert asyncio.run(asyncio.wait_for(main(), 5)).value == "a1!"

@@ -13,6 +13,7 @@ import pytest
 from amends import Compensated, Engine, Retry, all_of, current, saga, step
 from amends.engine import flight
 from amends.engine.flight import Flight
+from amends.engine.threads import Threads
 from amends.model.saga import Saga
 from amends.stores.memory import MemoryStore
 from tests.engine.patience import until
@@ -178,6 +179,16 @@ def test_functions_that_are_called_at_the_same_time_do_not_wait_for_each_other()
 
     with_engine(work)
     assert desk.log == ["charge x", "charge z", "book y"]
+
+
+def test_a_thread_that_is_left_over_is_used_again() -> None:
+    async def main() -> None:
+        threads = Threads()
+        names = [await threads.run(lambda: threading.current_thread().name) for _ in range(5)]
+        threads.close()
+        assert len(set(names)) == 1
+
+    asyncio.run(asyncio.wait_for(main(), 5))
 
 
 def test_the_time_limit_begins_when_the_function_does() -> None:

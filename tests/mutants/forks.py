@@ -153,14 +153,6 @@ FAMILIES = [
         explored("either pair"),
     ),
     Mutant(
-        "a saga's own undo is passed over",
-        "Nested sagas: an undo of the saga's own replaces its unwinding",
-        "model/child.py",
-        "return self._unwind() if self.step.undoing is None else super().undo()",
-        "return self._unwind()",
-        ("tests/engine/test_nested_trouble.py", *explored("undoes by its own undo")),
-    ),
-    Mutant(
         "what a nested run left is not listed",
         "Nested sagas: what a nested run left in the world is listed by its owner",
         "model/machine.py",
@@ -183,14 +175,6 @@ FAMILIES = [
         'if fact.state == "abandoned":',
         "if False:",
         explored("sends in a nested run, abandoned"),
-    ),
-    Mutant(
-        "a nested run that starts unheard is forgotten",
-        "Nested sagas: what the store wrote unheard is looked for",
-        "engine/engine.py",
-        "            crew.doubt()  # the run may be there, and ours\n",
-        "",
-        ("tests/engine/test_lost_answers_of_the_store.py",),
     ),
     Mutant(
         "an item is known by its place",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.mutants import engine, fans, forks, joins, machine, model, stores
+from tests.mutants import engine, fans, forks, joins, machine, model, outside, recoveries, stores, workers
 from tests.mutants.mutant import Mutant
 
 MODEL = [*model.OUTCOMES, *model.RETRIES, *model.ROLLBACK, *machine.ENDS, *machine.REPLAY, *machine.VALUES]
-ENGINE = [*engine.TURNS, *engine.CALLS, *engine.RECOVERIES, *engine.OUTSIDE]
-STORES = [*stores.MEMORY, *stores.SQLITE, *stores.WRITER, *stores.ROSTER]
+ENGINE = [*engine.TURNS, *engine.CALLS, *recoveries.RECOVERIES, *outside.OUTSIDE]
+STORES = [*stores.MEMORY, *stores.SQLITE, *workers.WRITER, *workers.ROSTER]
 FORKS = [*joins.JOINS, *joins.NESTED, *forks.DECISIONS, *forks.FAMILIES, *fans.FANS]
 MUTANTS = [*MODEL, *ENGINE, *STORES, *FORKS]
 
@@ -62,5 +62,8 @@ def named(name: str) -> Mutant:
 
 
 def doubles() -> list[str]:
-    """Names that are taken twice."""
-    return [name for name, times in Counter(mutant.name for mutant in MUTANTS).items() if times > 1]
+    """Names that are taken twice, and defects that have two names."""
+    names = Counter(mutant.name for mutant in MUTANTS)
+    defects = Counter((mutant.file, mutant.old, mutant.new) for mutant in MUTANTS)
+    twice = [mutant.name for mutant in MUTANTS if names[mutant.name] > 1]
+    return twice + [mutant.name for mutant in MUTANTS if defects[mutant.file, mutant.old, mutant.new] > 1]

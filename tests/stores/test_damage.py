@@ -57,6 +57,20 @@ def test_a_missing_turn_is_found(tmp_path: Path) -> None:
     with_store(tmp_path / "a.db", work)
 
 
+def test_a_turn_with_another_number_is_found(tmp_path: Path) -> None:
+    """Its number is no part of its checksum, and the order of the turns is the same."""
+
+    async def work(store: SQLiteStore) -> None:
+        run = row("r")
+        await store.create(run, first(run))
+        await store.commit(change(run))
+        await store._write(lambda db: db.execute("UPDATE turns SET seq = 3 WHERE seq = 2"))
+        with pytest.raises(JournalDamaged, match="turn 2 of run 'r'"):
+            await store.journal("r")
+
+    with_store(tmp_path / "a.db", work)
+
+
 def test_a_lost_end_is_found(tmp_path: Path) -> None:
     """What was there when the row was last written must still be there: the chain alone cannot tell."""
 

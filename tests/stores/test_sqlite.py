@@ -9,11 +9,12 @@ import sqlite3
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from amends.errors import EngineClosed, LeaseLost, StoreBusy, StoreError
+from amends.errors import EngineClosed, LeaseLost, StoreBusy, StoreError, UnknownRun
 from amends.stores.port import Act
 from amends.stores.sqlite import SQLiteStore
 from tests.stores.rows import change, first, row, with_store
@@ -31,13 +32,16 @@ def test_turns_that_wait_share_one_commit(tmp_path: Path) -> None:
     assert with_store(tmp_path / "a.db", work) <= 10
 
 
-def test_one_that_is_refused_does_not_fail_its_neighbours(tmp_path: Path) -> None:
+@pytest.mark.parametrize("neighbours", [1, 30])
+def test_one_that_is_refused_does_not_fail_its_neighbours(tmp_path: Path, neighbours: int) -> None:
     async def work(store: SQLiteStore) -> None:
-        good, bad = row("good"), row("bad")
-        await asyncio.gather(store.create(good, first(good)), store.create(bad, first(bad)))
-        done = await asyncio.gather(store.commit(change(bad, epoch=7)), store.commit(change(good)), return_exceptions=True)
-        assert isinstance(done[0], LeaseLost) and done[1] is None
-        assert len(await store.journal("good")) == 2 and len(await store.journal("bad")) == 1
+        good, bad = [row(f"good-{number}") for number in range(neighbours)], row("bad")
+        await asyncio.gather(*(store.create(run, first(run)) for run in (bad, *good)))
+        changes = (change(bad, epoch=7), *(change(run) for run in good))
+        refused, *done = await asyncio.gather(*map(store.commit, changes), return_exceptions=True)
+        assert isinstance(refused, LeaseLost) and done == [None] * neighbours
+        assert len(await store.journal("bad")) == 1
+        assert [len(await store.journal(run.id)) for run in good] == [2] * neighbours
 
     with_store(tmp_path / "a.db", work)
 
@@ -190,6 +194,18 @@ def test_a_job_that_breaks_fails_alone_whatever_it_raises(tmp_path: Path) -> Non
     with_store(tmp_path / "a.db", work)
 
 
+def test_a_look_that_breaks_fails_alone(tmp_path: Path) -> None:
+    async def work(store: SQLiteStore) -> None:
+        run = row("r")
+        await store.create(run, None)
+        looks = (store.run("r"), store.journal("none"), store._read(lambda db: db.execute("nonsense")), store.run("r"))
+        before, unknown, broke, after = await asyncio.gather(*looks, return_exceptions=True)
+        assert isinstance(unknown, UnknownRun) and isinstance(broke, StoreError)
+        assert before == run == after
+
+    with_store(tmp_path / "a.db", work)
+
+
 def test_a_change_is_refused_as_a_whole_also_when_a_job_before_it_gives_its_run_away(tmp_path: Path) -> None:
     async def work(store: SQLiteStore) -> None:
         given, other = row("given"), row("other")
@@ -255,6 +271,18 @@ def test_what_is_asked_before_the_end_is_written_before_the_end(tmp_path: Path) 
     asyncio.run(main())
 
 
+def test_what_is_asked_in_the_moment_of_the_end_is_written_before_it(tmp_path: Path) -> None:
+    """Of one that gives no sign of life, and so has nothing of its own to write at the end."""
+
+    async def main() -> None:
+        store = SQLiteStore(tmp_path / "a.db")
+        await store.open("client", lease=None)
+        asked = [asyncio.ensure_future(store.create(row("r"), None)), asyncio.ensure_future(store.close())]
+        assert (await asyncio.wait_for(asyncio.gather(*asked), 5))[0] == row("r")
+
+    asyncio.run(main())
+
+
 def test_whoever_stops_waiting_does_no_harm(tmp_path: Path) -> None:
     async def work(store: SQLiteStore) -> None:
         run = row("r")
@@ -314,3 +342,24 @@ def test_a_sign_of_life_that_fails_is_tried_again(tmp_path: Path, caplog: pytest
 
     with caplog.at_level(logging.WARNING, "amends.store"):
         with_store(tmp_path / "a.db", work, lease=0.04)
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_sign_of_life_is_written_with_what_else_there_is_even_if_that_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks: bool
+) -> None:
+    later = 0.0
+    monkeypatch.setattr("amends.stores.writer.time", SimpleNamespace(monotonic=lambda: time.monotonic() + later))
+
+    def job(db: sqlite3.Connection) -> None:
+        if breaks:
+            raise MemoryError("no more")
+
+    async def work(store: SQLiteStore) -> int:
+        nonlocal later
+        later = store._roster.every
+        await asyncio.gather(store._write(job), return_exceptions=True)
+        found: int = await store._write(lambda db: db.execute("SELECT beat FROM workers").fetchone()[0])
+        return found
+
+    assert with_store(tmp_path / "a.db", work, lease=3600) == 2, "that of its opening, and the one that was due"

@@ -39,9 +39,9 @@ def made(path: Path) -> None:
     asyncio.run(main())
 
 
-def viewed(path: Path, look: Callable[[SQLiteView], Awaitable[None]]) -> None:
+def viewed(path: Path, look: Callable[[SQLiteView], Awaitable[None]], busy: float = 0.01) -> None:
     async def main() -> None:
-        view = SQLiteView(path, busy=0.01)
+        view = SQLiteView(path, busy=busy)
         await view.open("viewer", lease=None)
         try:
             await look(view)
@@ -163,7 +163,7 @@ def test_a_file_that_is_being_made_is_waited_for(tmp_path: Path) -> None:
     async def look(view: SQLiteView) -> None:
         assert len(await view.runs(RunQuery())) <= 1
 
-    viewed(tmp_path / "a.db", look)
+    viewed(tmp_path / "a.db", look, busy=30)
     soon.join()
 
 

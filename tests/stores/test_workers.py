@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import replace
-
 from amends.errors import LeaseLost
 from amends.stores.port import Change, Run
 from amends.stores.sqlite import SQLiteStore
@@ -161,16 +159,6 @@ def test_a_takeover_is_refused_to_the_old_driver_in_one_process_too(tmp_path: Pa
             else:
                 raise AssertionError("it was written")
         assert len(await store.journal("r")) == 1
-
-    with_store(tmp_path / "a.db", work)
-
-
-def test_those_that_wait_longest_come_first_whatever_their_saga(tmp_path: Path) -> None:
-    async def work(store: SQLiteStore) -> None:
-        for number, saga in enumerate(("a", "b", "a", "b")):
-            await store.create(replace(row(f"r{number}", owner=None), saga=saga, next_at=4.0 - number), None)
-        first_two = await store.claim(("a", "b"), now=9.0, limit=2)
-        assert [run.id for run in first_two] == ["r3", "r2"]
 
     with_store(tmp_path / "a.db", work)
 

@@ -225,7 +225,8 @@ class Store(Protocol):
 
         Taken are runs that nobody drives and whose `next_at` is not after `now`, and runs whose driver is dead: gone for
         certain, or without a sign of life for the length of the lease by this observer's monotonic clock. Which of the two
-        a run was is its `given_up`. Two workers never take the same run.
+        a run was is its `given_up`. Of those that nobody drives the ones that wait longest are taken first. Two workers
+        never take the same run.
         """
         ...
 

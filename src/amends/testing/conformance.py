@@ -172,6 +172,14 @@ async def check_no_run_is_taken_twice(pair: Pair, _: object) -> None:
     assert len(ids) == len(set(ids)) == 16
 
 
+async def check_those_that_wait_longest_are_taken_first(pair: Pair, _: object) -> None:
+    """Of the runs that nobody drives, whatever their saga."""
+    one, two = await _opened(pair)
+    for due, name in ((4.0, "saga"), (3.0, "other"), (2.0, "saga"), (1.0, "other")):
+        await one.create(replace(_row(f"run-{due}", owner=None), saga=name, next_at=due), None)
+    assert [run.next_at for run in await two.claim(("saga", "other"), now=9.0, limit=2)] == [1.0, 2.0]
+
+
 async def check_a_released_run_waits_for_its_time(pair: Pair, _: object) -> None:
     """A run that is given up is claimable when its time has come."""
     one, two = await _opened(pair)
@@ -199,6 +207,43 @@ async def check_mail_wakes_a_run_and_is_taken_once(pair: Pair, _: object) -> Non
     assert await two.claim(("saga",), now=1.0, limit=1) == []
     await one.post(run.id, b"c")
     assert len(await two.claim(("saga",), now=1.0, limit=1)) == 1
+    await two.commit(Change(run.id, 3, None, "running", release=True, seen_mail=mail[1].no))
+    assert len(await one.claim(("saga",), now=1.0, limit=1)) == 1, "one that is seen does not hide one that is not"
+    taken = tuple(each.no for each in await one.mail(run.id))
+    await one.commit(Change(run.id, 4, _turn(run, 3, turn.sum), "running", release=True, mail=taken))
+    assert await two.claim(("saga",), now=1.0, limit=1) == [] == await two.mail(run.id)
+
+
+async def check_a_turn_starts_runs_and_tells_others(pair: Pair, _: object) -> None:
+    """A run whose id is taken is left as it is; one that has ended, or that never was, is told nothing."""
+    one, two = await _opened(pair)
+    run, first = _row(), _first(_row())
+    ended = replace(_row("ended", owner=None), state="completed", next_at=None)
+    for there, turn in ((run, first), (_row("there", owner="two"), None), (ended, None)):
+        await one.create(there, turn)
+    nested = replace(_row("new", owner=None), parent=run.id)
+    starts, posts = (nested, replace(nested, id="there")), tuple((name, b"x") for name in ("new", "there", "ended", "none"))
+    await one.commit(Change(run.id, 1, _turn(run, 2, first.sum), "running", starts=starts, posts=posts))
+    assert await two.run("there") == _row("there", owner="two") and await two.runs(RunQuery(parent=run.id)) != []
+    assert [len(await two.mail(name)) for name in ("new", "there", "ended")] == [1, 1, 0]
+    assert [taken.id for taken in await two.claim(("saga",), now=0.0, limit=9)] == ["new"]
+
+
+async def check_what_is_nested_in_a_closed_run_is_closed_with_it(pair: Pair, _: object) -> None:
+    """At any depth, if it is held; and it is taken from whoever drives it still."""
+    one, two = await _opened(pair)
+    run, first = _row(), _first(_row())
+    held = replace(_row("held", owner="two"), state="held", outcome=b"{}", parent=run.id)
+    open_ = replace(_row("open", owner="two"), parent=run.id)
+    deep = replace(held, id="deep", parent=open_.id)
+    for there in (run, held, open_, deep):
+        await one.create(there, _first(there))
+    await one.commit(Change(run.id, 1, _turn(run, 2, first.sum), "completed", closed_at=9.0, frees=True))
+    for freed in (held, deep):
+        assert await two.run(freed.id) == replace(freed, state="completed", owner=None, epoch=2, closed_at=9.0)
+        await _refused(LeaseLost, two.commit(Change(freed.id, 1, None, "held", release=True)))
+        assert len(await two.journal(freed.id)) == 1
+    assert await two.run("open") == open_
 
 
 async def check_a_closed_run_takes_no_mail(pair: Pair, _: object) -> None:

@@ -1,0 +1,156 @@
+"""Mutants of what callers and operators see of the engine, and of what they can do."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+ENGINE = "tests/engine/test_engine.py"
+FLIGHT = ("tests/engine/test_flight.py",)
+PEOPLE = ("tests/engine/test_people.py",)
+
+OUTSIDE = [
+    Mutant(
+        "an id with another input joins the run",
+        "Key: an id that is used again with another input is a conflict",
+        "engine/engine.py",
+        "if (there.saga, there.input) != (saga.name, given):",
+        "if False:",
+        (f"{ENGINE}::test_another_input_under_the_same_id_is_a_conflict_with_a_diff",),
+    ),
+    Mutant(
+        "all stores have one namespace",
+        "Key: a store has a namespace of its own, unless it is given one",
+        "engine/engine.py",
+        "namespace=self._namespace or identity",
+        'namespace=self._namespace or ""',
+        FLIGHT,
+    ),
+    Mutant(
+        "a falsy value of a run is lost",
+        "Key: falsy values of a run replay as themselves",
+        "engine/handle.py",
+        ".decode(paper.result)",
+        ".decode(paper.result) or None",
+        PEOPLE,
+    ),
+    Mutant(
+        "a run that needs a person is called compensated",
+        "Letters: a caller learns that a person has to decide",
+        "engine/handle.py",
+        '        if state == "needs_attention":\n            raise',
+        "        if False:\n            raise",
+        (f"{ENGINE}::test_a_result_that_cannot_be_kept_needs_a_person_and_is_not_repeated",),
+    ),
+    Mutant(
+        "the caller is not told what was kept",
+        "Compensation: the outcome of a run names the effects that were kept",
+        "engine/papers.py",
+        'kept = ended.kept if ended else machine.effects.kept() if machine.state == "held" else ()',
+        "kept = ()",
+        PEOPLE,
+    ),
+    Mutant(
+        "the caller is not told the cause",
+        "Compensation: the outcome of a run tells the original failure",
+        "engine/papers.py",
+        "cause=machine.cause,",
+        "cause=None,",
+        (f"{ENGINE}::test_a_refusal_is_compensated_with_the_steps_own_error_as_cause",),
+    ),
+    Mutant(
+        "a letter has no context",
+        "Letters: a dead letter holds input, result, error, attempts and key",
+        "engine/papers.py",
+        "    if effect is not None:\n        paper",
+        "    if False:\n        paper",
+        PEOPLE,
+    ),
+    Mutant(
+        "any act fits any letter",
+        "Letters: an act that does not fit the letter is refused",
+        "engine/deadletters.py",
+        "if act not in possible:",
+        "if False:",
+        PEOPLE,
+    ),
+    Mutant(
+        "acts need no reason",
+        "Letters: who, when and why is in the journal",
+        "engine/deadletters.py",
+        'door.text(note, f"{act}(note=...)", f"{what}, for the next person who reads the story")',
+        "pass",
+        (f"{ENGINE}::test_letters_are_acted_upon_once",),
+    ),
+    Mutant(
+        "the luck of nested runs is nobody's",
+        "Key: all luck of a run is drawn from its seed, that of nested runs too",
+        "engine/family.py",
+        "blake2b(each.run.encode(), digest_size=16, key=row.seed[:64]).digest()",
+        '__import__("os").urandom(16)',
+        ("tests/engine/test_limits.py::test_the_luck_of_a_nested_run_is_drawn_from_that_of_its_owner",),
+    ),
+    Mutant(
+        "an engine that closes leaves what was asked",
+        "Cancel: what a caller asked for is written before the engine closes",
+        "engine/engine.py",
+        "(crew.line or not all(runner.at_rest",
+        "(not all(runner.at_rest",
+        ("tests/engine/test_line.py::test_an_engine_that_closes_waits_for_what_was_asked",),
+    ),
+    Mutant(
+        "an id of nested runs may be a user's",
+        "Key: the ids of nested runs are not for users",
+        "engine/engine.py",
+        "    if APART in run_id:",
+        "    if False:",
+        ("tests/engine/test_nested_runs.py::test_ids_of_nested_runs_are_not_for_users",),
+    ),
+    Mutant(
+        "another saga joins the run of its id",
+        "Key: an id that is used again by another saga is a conflict, though its input is the same",
+        "engine/engine.py",
+        "if (there.saga, there.input) != (saga.name, given):",
+        "if there.input != given:",
+        ("tests/engine/test_engine.py::test_another_saga_under_the_same_id_is_a_conflict_though_its_input_is_the_same",),
+    ),
+    Mutant(
+        "a value is not given while a person is needed",
+        "Joins: who waits for a value gets it, whatever a loser needs",
+        "engine/handle.py",
+        'if paper.returned or state == "completed":',
+        'if state == "completed":',
+        ("tests/engine/test_people.py::test_who_waits_for_a_value_gets_it_though_a_person_is_needed_for_what_lost",),
+    ),
+    Mutant(
+        "why a person acted is not kept",
+        "Letters: who has acted, when and why is in the letter",
+        "engine/deadletters.py",
+        "done = Act(letter.no, acted, by, note, self._crew.now())",
+        'done = Act(letter.no, acted, by, "", self._crew.now())',
+        ("tests/engine/test_people.py::test_a_letter_says_who_has_acted_and_why",),
+    ),
+    Mutant(
+        "only a run's own letters are shown",
+        "Letters: a run shows the letters of runs nested in it that hold it up",
+        "engine/papers.py",
+        "letters=machine.stuck,",
+        'letters=tuple(f"{machine.run_id}#{no}" for no in machine.letters),',
+        ("tests/engine/test_nested_runs.py::test_a_nested_run_that_needs_a_person_holds_up_its_owner_and_says_so",),
+    ),
+    Mutant(
+        "a letter tells the attempts of the step, not of its undo",
+        "Letters: a dead letter tells how often what failed was tried",
+        "engine/papers.py",
+        "return effect.tries if effect.step.undoing is not None and effect.result is not None else effect.attempt",
+        "return effect.attempt",
+        ("tests/engine/test_people.py::test_a_letter_holds_all_that_a_person_needs",),
+    ),
+    Mutant(
+        "what is no JSON is posted",
+        "Body: a message that no saga could receive is refused before anything is written",
+        "engine/engine.py",
+        "            msgspec.json.decode(body)\n        except",
+        "            pass\n        except",
+        ("tests/engine/test_mail.py::test_what_is_no_json_is_refused_before_it_is_posted",),
+    ),
+]
