@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from amends import Compensated, DefinitionError, Engine, IdempotencyConflict, NeedsAttention
+from amends.engine import flight
 from amends.errors import EngineClosed, LetterSettled, NotStorable, RunClosed, StoreError, UnknownRun
 from amends.model import saga as saga_module
 from tests.engine import sagas
@@ -138,7 +139,11 @@ def test_a_forgotten_await_is_reported_with_step_and_line(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("which", "type"), [("hang", "TimeoutError"), ("exits", "SystemExit"), ("odd", "Odd")])
-def test_steps_that_behave_badly_end_as_failures(which: str, type: str, tmp_path: Path) -> None:
+def test_steps_that_behave_badly_end_as_failures(
+    which: str, type: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flight, "STOP_GRACE", 0.01)
+
     async def work(engine: Engine) -> None:
         with pytest.raises(Compensated) as caught:
             await engine.run(sagas.one(which), id="x")
@@ -207,7 +212,9 @@ def test_another_process_reaches_a_run_that_is_driven_here(tmp_path: Path) -> No
     with_engine(tmp_path, work)
 
 
-def test_a_cancel_does_not_wait_for_a_thread(tmp_path: Path) -> None:
+def test_a_cancel_does_not_wait_for_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flight, "STOP_GRACE", 0.01)
+
     async def work(engine: Engine) -> None:
         handle = await engine.start(sagas.one("thread"), id="x")
         await here()
@@ -418,6 +425,7 @@ def test_a_flipped_byte_sets_one_run_aside_and_others_go_on(tmp_path: Path) -> N
             "UPDATE turns SET body = CAST(replace(body, 'reserve', 'rezerve') AS BLOB) WHERE run = 1 AND seq = 1"
         )
         assert changed.rowcount == 1
+        db.execute("UPDATE runs SET next_at = 0")  # their pause is over
     db.close()
     with_engine(tmp_path, end)
 
