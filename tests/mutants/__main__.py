@@ -1,7 +1,7 @@
 """Tries every mutant and prints who found it: `make mutants`.
 
 `--with FILE` (again and again) lets these tests alone look for the mutants, to show how many they find by themselves;
-`--only WORD` tries the mutants whose name or rule holds the word; `-n` says how many at once.
+`--only WORD` tries the mutants whose name or rule holds the word, by the tests that they name; `-n` says how many at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ def main() -> int:
     """The exit code: 0 when enough are found and every survivor is a known one."""
     asked = _arguments()
     chosen = [mutant for mutant in MUTANTS if asked.only in mutant.name or asked.only in mutant.rule]
-    killers: Sequence[str] = asked.alone or KILLERS
+    if not chosen:
+        print(f"No mutant has {asked.only!r} in its name or rule.")
+        return 2
+    killers: Sequence[str] = asked.alone or (_named_by(chosen) if asked.only else KILLERS)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as name, ThreadPoolExecutor(asked.n) as pool:
         src = copied(SRC, Path(name) / "src")
@@ -45,10 +48,15 @@ def main() -> int:
     return 0 if asked.alone else _judged(found)
 
 
+def _named_by(chosen: Sequence[Mutant]) -> Sequence[str]:
+    """The tests that these mutants name; all, when one of them names none."""
+    return sorted({test for mutant in chosen for test in mutant.by}) if all(mutant.by for mutant in chosen) else KILLERS
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--with", dest="alone", action="append", metavar="FILE", help="let these tests alone look for them")
-    parser.add_argument("--only", default="", metavar="WORD", help="only mutants whose name or rule holds this word")
+    parser.add_argument("--only", default="", metavar="WORD", help="only those whose name or rule holds this word")
     parser.add_argument("-n", type=int, default=os.cpu_count() or 1, help="how many at once; the number of cores by default")
     return parser.parse_args()
 
