@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from amends import Retry, current, receive, saga, sleep, step
+from amends.errors import EngineClosed
 
 gate = threading.Event()
 here = threading.Event()
@@ -248,3 +249,21 @@ async def find_doubtful() -> str | None:
 async def looks_back() -> None:
     await witness()
     await doubtful()
+
+
+@step(no_undo="it only looks")
+async def looks() -> None:
+    assert current().step == "looks"
+
+
+@saga
+async def asks_who_is_called() -> list[str]:
+    """After a step, whose call has ended, as before it."""
+    told = []
+    for _ in range(2):
+        try:
+            told.append(current().step)
+        except EngineClosed:
+            told.append("nobody")
+        await looks()
+    return told

@@ -22,7 +22,7 @@ from tests.engine.patience import until
 from tests.model import shop
 
 SAGAS = [shop.order, shop.three, shop.rooms, shop.patient, shop.falsy, sagas.one, sagas.naps, sagas.listens]
-SAGAS += [shop.bounded, sagas.interrupted, sagas.foreign, sagas.forgets, sagas.blocked]
+SAGAS += [shop.bounded, sagas.interrupted, sagas.foreign, sagas.forgets, sagas.blocked, sagas.asks_who_is_called]
 
 
 def with_engine(path: Path, work: Any, **options: Any) -> Any:
@@ -55,6 +55,15 @@ def test_a_run_returns_its_value_and_again_without_working_again(tmp_path: Path)
 
     with_engine(tmp_path, work)
     assert oct(os.stat(tmp_path / "a.db").st_mode & 0o777) == "0o600"
+
+
+def test_a_body_is_no_call_though_it_goes_on_where_one_has_ended(tmp_path: Path) -> None:
+    """With the key of the step before, what the body asks a service for would be taken for that step."""
+
+    async def work(engine: Engine) -> None:
+        assert await engine.run(sagas.asks_who_is_called(), id="a") == ["nobody", "nobody"]
+
+    with_engine(tmp_path, work)
 
 
 @pytest.mark.parametrize("options", [{}, {"sagas": SAGAS, "drive": False}])

@@ -364,3 +364,10 @@ SCENARIOS = {
     ),
     "tidies": Scenario(tidies("ada"), world),
 }
+
+
+@saga
+async def pays_in_its_body(when: str) -> str:
+    if when == "after a step":
+        await charge(5)
+    return str(bank.sync.do("payment"))

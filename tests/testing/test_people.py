@@ -37,6 +37,13 @@ def test_a_step_that_uses_the_services_of_another_world_is_an_error_of_the_test(
     assert len(own.world.effects) == before, "nothing was done there"
 
 
+@pytest.mark.parametrize(("when", "world"), [("first", own.world), ("first", World()), ("after a step", own.world)])
+def test_a_body_that_uses_a_service_itself_is_an_error_of_the_test(when: str, world: World) -> None:
+    """After a step, it would be asked under that step's key, and take it for the step."""
+    with pytest.raises(DefinitionError, match=r"a saga body uses <service bank> itself, and would"):
+        explore(own.pays_in_its_body(when), world=world, faults=1)
+
+
 def test_a_fake_of_another_world_is_refused_before_the_first_world() -> None:
     with pytest.raises(DefinitionError, match="the fake of step charge uses <service bank> of a World that is not explored"):
         explore(own.pays(5), fakes=[fake(own.charge, own.bank, returns="r")])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from amends.errors import EngineClosed
+from amends.model.driving import driving
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ def current() -> Current:
 
 
 def known() -> Current | None:
-    """The call that is running, if one is."""
-    now = _current.get()
+    """The call that is running, if one is. A saga body is none, though it is driven where a call of it has just ended."""
+    now = None if driving.get() else _current.get()
     return now if now is None or isinstance(now, Current) else now.describe()
 
 

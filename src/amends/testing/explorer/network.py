@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
+from amends.model.driving import driving
 from amends.model.records import StopWanted
 from amends.model.turn import encode_turn
 from amends.testing.clock import Loop
 from amends.testing.explorer import faults
-from amends.testing.explorer.scenario import not_of_this_world
+from amends.testing.explorer.scenario import asked_by_a_body, not_of_this_world
 from amends.testing.world import Gone
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from amends.errors import DefinitionError
     from amends.testing.explorer.fate import Actor, Fate
     from amends.testing.explorer.faults import Kind
     from amends.testing.world import Ask, Effect
@@ -40,6 +42,8 @@ class Network:
 
     async def carry(self, ask: Ask) -> Any:
         """Bring a request to its service, and its answer back, if nothing happens on the way."""
+        if driving.get():
+            self._refuse_all(asked_by_a_body(ask.service))
         loop = asyncio._get_running_loop()
         if not isinstance(loop, Loop):
             return ask.apply()
@@ -61,9 +65,14 @@ class Network:
 
     def foreign(self, ask: Ask) -> None:
         """Something that a simulated worker does must not go past the world that it is in: there is no ledger of it."""
+        if driving.get():
+            self._refuse_all(asked_by_a_body(ask.service))
         if isinstance(asyncio._get_running_loop(), Loop):
-            self._fate.refuse(stranger := not_of_this_world(f"{ask.target} of {ask.step or 'nobody'}", ask.service))
-            raise stranger
+            self._refuse_all(not_of_this_world(f"{ask.target} of {ask.step or 'nobody'}", ask.service))
+
+    def _refuse_all(self, why: DefinitionError) -> NoReturn:
+        self._fate.refuse(why)
+        raise why
 
     def land(self) -> bool:
         """Let the requests arrive that were still on their way; False when there were none."""

@@ -66,6 +66,14 @@ def not_of_this_world(who: str, service: Service) -> DefinitionError:
     )
 
 
+def asked_by_a_body(service: Service) -> DefinitionError:
+    """A saga touches the world past its steps: what is said to whoever explores."""
+    return DefinitionError(
+        f"a saga body uses {service!r} itself, and would do so again whenever it is replayed: let a step use it, which has a "
+        "key and an undo."
+    )
+
+
 @dataclass(frozen=True)
 class Scenario:
     """See `explore` for what each of these means."""
