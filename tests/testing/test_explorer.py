@@ -7,8 +7,11 @@ import json
 import multiprocessing
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -419,6 +422,33 @@ def test_what_a_child_fails_with_is_raised_here(monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(RuntimeError, match="Odd: ab"):
         explore(own.pays(5), world=own.world, faults=1, processes=2)
     assert capfd.readouterr().err == "" and not multiprocessing.active_children()
+
+
+def test_ctrl_c_is_for_the_parent(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """It goes to all processes of a terminal; a child would say so with a traceback, and the parent ends it anyway."""
+    here = os.getpid()
+
+    def searched(player: Player, **options: Any) -> Tally:
+        if os.getpid() != here:
+            signal.raise_signal(signal.SIGINT)
+        return exhaustive(player, **options)
+
+    exhaustive = search.exhaustive
+    monkeypatch.setattr(search, "exhaustive", searched)
+    assert explore(own.pays(5), world=own.world, faults=1, processes=2).ok
+    assert capfd.readouterr().err == ""
+
+
+def test_one_process_explores_one_saga_at_a_time() -> None:
+    """The second would take the first one's time and refusals for the real ones, and put them back for good."""
+    before = time.time, socket.socket.connect
+
+    def again() -> None:
+        with pytest.raises(DefinitionError, match="this process explores already"):
+            explore(own.pays(5), world=own.world, faults=0)
+
+    assert explore(own.pays(5), world=own.world, faults=0, setup=again).ok
+    assert explore(own.pays(5), world=own.world, faults=0).ok and before == (time.time, socket.socket.connect)
 
 
 def test_setup_comes_before_every_world() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from amends.errors import DefinitionError, RuleBroken, Unsteady, Vacuous
@@ -145,7 +146,7 @@ def explore(
             so that the exploration proves nothing about it.
         Unsteady: the same faults led to another world, so that the exploration proves nothing at all.
         StaleToken: the token to replay is of another version of the saga.
-        DefinitionError: an argument is out of range, or belongs into the Scenario.
+        DefinitionError: an argument is out of range, or belongs into the Scenario; or the process explores already.
     """
     cast: dict[str, Any] = {"world": world, "fakes": fakes, "expect": expect, "tell": tell, "sagas": sagas}
     cast |= {"operator": operator, "setup": setup, "workers": workers, "store": store, "kinds": kinds, "without": without}
@@ -158,11 +159,18 @@ def explore(
 
 def _explored(scenario: Scenario, plan: Plan, replay: str | None) -> Exploration:
     """Search, and raise what came of it if it is nothing good."""
+    if not _one_at_a_time.acquire(blocking=False):
+        raise DefinitionError(
+            "this process explores already, in another thread or in the step that explores here: an exploration puts its "
+            "own time and its own fakes in the place of those of the whole process, so let them come one after the other."
+        )
     try:
         tally = _searched(scenario, plan, replay)
     except Unsteady as unsteady:
         unsteady.exploration = Exploration(scenario, Tally(), plan, str(unsteady))
         raise
+    finally:
+        _one_at_a_time.release()
     if tally.found is not None:
         raise RuleBroken(Exploration(scenario, tally, plan))
     whole = replay is None and plan.shard[1] == 1
@@ -171,6 +179,9 @@ def _explored(scenario: Scenario, plan: Plan, replay: str | None) -> Exploration
     if vacuous is not None:
         raise Vacuous(exploration)
     return exploration
+
+
+_one_at_a_time = Lock()
 
 
 def _scenario(what: Any, cast: dict[str, Any]) -> Scenario:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import signal
 import traceback
 from collections import Counter
 from contextlib import contextmanager
@@ -134,6 +135,7 @@ def _received(pipe: Connection) -> Answer:
 
 
 def _search(player: Player, search: Search, budget: int, shard: tuple[int, int], progress: Progress, out: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes, and the parent ends this one
     try:
         tally = search(budget=budget, shard=shard, progress=progress)
     except Exception as error:  # whatever it is, it is raised where the exploration was asked for
