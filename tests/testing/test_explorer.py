@@ -276,9 +276,19 @@ def test_a_token_of_a_repaired_saga_passes_and_of_another_version_says_so() -> N
 
 
 @pytest.mark.parametrize(
-    "token", ["", "nonsense", "1.advertises", "2.advertises.00", "1.advertises.00.x-cancel", "1.a.00.1-no"]
+    "token",
+    [
+        "",
+        "nonsense",
+        "1.advertises",
+        "2.advertises.00",
+        "1.advertises.00.x-cancel",
+        "1.a.00.1-no",
+        3,
+        f"1.a.00.{'9' * 5000}-cancel",
+    ],
 )
-def test_what_is_no_token_is_refused(token: str) -> None:
+def test_what_is_no_token_is_refused(token: Any) -> None:
     with pytest.raises(StaleToken):
         explore(undos.advertises(), world=undos.world, replay=token)
 
@@ -345,15 +355,26 @@ def test_faults_can_be_left_out() -> None:
     assert tally.fired["crash_after_commit"] and not tally.fired["cancel"] and not tally.fired["restart"]
 
 
+async def awaited() -> None:
+    """A `setup=` that nobody would await."""
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"kinds": ["flood"]}, "no fault 'flood'"),
-        ({"workers": 0}, "workers=0"),
-        ({"faults": -1}, "faults=-1"),
-        ({"budget": 0}, "budget=0"),
-        ({"processes": 0}, "processes=0"),
+        ({"workers": 0}, r"explore\(workers=\.\.\.\) is 0; give a whole number from 1 to 8"),
+        ({"workers": "2"}, r"explore\(workers=\.\.\.\) is '2'"),
+        ({"faults": -1}, r"explore\(faults=\.\.\.\) is -1; give a whole number of at least 0"),
+        ({"faults": 1.5}, r"explore\(faults=\.\.\.\) is 1\.5"),
+        ({"budget": 0}, r"explore\(budget=\.\.\.\) is 0"),
+        ({"budget": "10"}, r"explore\(budget=\.\.\.\) is '10'"),
+        ({"processes": 0}, r"explore\(processes=\.\.\.\) is 0"),
         ({"shard": (3, 2)}, r"shard=\(3, 2\)"),
+        ({"shard": "1/2"}, r"shard='1/2'\): \(k, n\)"),
+        ({"shard": (1, 2, 3)}, r"shard=\(1, 2, 3\)"),
+        ({"operator": "retry"}, r"explore\(operator=\.\.\.\) is 'retry', which cannot be called"),
+        ({"setup": awaited}, r"explore\(setup=\.\.\.\) is .*an `async def`.*nobody would await it"),
         ({"strategy": "guess"}, "strategy='guess'"),
     ],
 )
@@ -371,6 +392,23 @@ def test_only_sagas_are_explored() -> None:
         fake(own.price, own.bank)
     with pytest.raises(DefinitionError, match="a service 'bank' already"):
         own.world.service("bank")
+    with pytest.raises(DefinitionError, match=r"fake\(charge, 'bank'\): a service is needed"):
+        fake(own.charge, "bank")  # type: ignore[arg-type]
+    with pytest.raises(DefinitionError, match=r"what judges an ending is 'paid', which cannot be called"):
+        always("paid")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "habit", [{"slow": -1}, {"slow": "1"}, {"idempotent": "no"}, {"refusal": ValueError("no")}, {"unavailable": SystemExit}]
+)
+def test_a_habit_that_no_service_can_have_is_refused(habit: dict[str, Any]) -> None:
+    with pytest.raises(DefinitionError, match=rf"service\({next(iter(habit))}=\.\.\.\) is "):
+        World().service("bank", **habit)
+
+
+def test_a_call_that_does_not_fit_its_saga_is_an_error_of_the_call() -> None:
+    with pytest.raises(TypeError, match=r"pays\(\): missing a required argument: 'cents'"):
+        explore(own.pays(), world=own.world)  # type: ignore[call-arg]
 
 
 def test_what_the_engine_refuses_is_said_as_it_is() -> None:

@@ -9,6 +9,7 @@ from traceback import extract_tb
 from typing import TYPE_CHECKING, TypeAlias
 
 from amends.errors import DefinitionError
+from amends.model import door
 from amends.testing.explorer.brief import cut
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Expectation:
     states: tuple[State, ...] | None
 
     def __post_init__(self) -> None:
+        door.function(self.judge, "what judges an ending", "Give a `def` that takes the Ending.")
         if inspect.iscoroutinefunction(self.judge):
             raise DefinitionError(f"{self.name} is an `async def`, and nobody awaits what it says: judge in a `def`.")
 

@@ -146,6 +146,7 @@ def explore(
             so that the exploration proves nothing about it.
         Unsteady: the same faults led to another world, so that the exploration proves nothing at all.
         StaleToken: the token to replay is of another version of the saga.
+        TypeError: the call does not fit the saga.
         DefinitionError: an argument is out of range, or belongs into the Scenario; or the process explores already.
     """
     cast: dict[str, Any] = {"world": world, "fakes": fakes, "expect": expect, "tell": tell, "sagas": sagas}
@@ -153,6 +154,7 @@ def explore(
     scenario = _scenario(what, cast)
     if reaches is not None:
         scenario = replace(scenario, reaches=reaches)  # type: ignore[arg-type]  # it becomes a tuple
+    scenario.saga.signature.bind(scenario.call.args, scenario.call.kwargs)
     plan = Plan(strategy, faults, budget, seed, shard, processes, progress)
     return _explored(scenario, plan, replay)
 

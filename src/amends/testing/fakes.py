@@ -80,10 +80,13 @@ def fake(step: Step[..., Any], service: Service, *, returns: Any = RECEIPT) -> F
             receipt (a string), or None for a step that returns nothing.
 
     Raises:
-        DefinitionError: `step` is not a step, or it returns neither a string nor nothing, and `returns` is not given.
+        DefinitionError: `step` is not a step, or `service` not a service; or the step returns neither a string nor nothing,
+            and `returns` is not given.
     """
     if not isinstance(step, Step):
         raise DefinitionError(f"fake(...) takes a step, not {step!r}.")
+    if not isinstance(service, Service):
+        raise DefinitionError(f"fake({step.name}, {service!r}): a service is needed, for instance world.service('bank').")
     if returns is RECEIPT and not _fits(step, "receipt"):
         if not _fits(step, None):
             raise DefinitionError(f"fake({step.name}, ...): say what the step returns: returns=...")

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 from amends.engine.current import Current, known
 from amends.errors import DefinitionError
+from amends.model import door
 
 Verb: TypeAlias = Literal["do", "undo", "check"]
 Target: TypeAlias = Literal["step", "undo", "check"]
@@ -168,8 +169,17 @@ class World:
             unavailable: what is raised for "not now".
 
         Raises:
-            DefinitionError: the name is taken.
+            DefinitionError: the name is taken, or an argument is none that it can be.
         """
+        door.name(name, "service(name)")
+        habits = {"idempotent": idempotent, "remembers": remembers, "cancels_by_key": cancels_by_key}
+        habits |= {"final_checks": final_checks, "refunds": refunds}
+        for habit, has in habits.items():
+            door.one_of(has, f"service({habit}=...)", True, False)
+        door.seconds(slow, "service(slow=...)")
+        for what, kind in (("refusal", refusal), ("unavailable", unavailable)):
+            if not (isinstance(kind, type) and issubclass(kind, Exception)):
+                raise DefinitionError(f"service({what}=...) is {kind!r}; give a type of exception.")
         if name in self.services:
             raise DefinitionError(f"this World has a service {name!r} already.")
         options = Habits(idempotent, remembers, cancels_by_key, final_checks, refunds, slow)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from amends.errors import DefinitionError
+from amends.model import door
 from amends.testing.explorer import luck, search
 from amends.testing.explorer.guided import guided
 from amends.testing.explorer.shards import split
@@ -38,9 +39,8 @@ class Plan:
         if self.strategy not in ("exhaustive", "random", "hypothesis"):
             raise DefinitionError(f"explore(strategy={self.strategy!r}): 'exhaustive', 'random' or 'hypothesis'.")
         for name, least in (("faults", 0), ("budget", 1), ("processes", 1)):
-            if getattr(self, name) < least:
-                raise DefinitionError(f"explore({name}={getattr(self, name)!r}): at least {least}.")
-        if not 1 <= self.shard[0] <= self.shard[1]:
+            door.count(getattr(self, name), f"explore({name}=...)", least)
+        if not _is_part(self.shard):
             raise DefinitionError(f"explore(shard={self.shard!r}): (k, n) with 1 <= k <= n.")
         if self.strategy == "hypothesis" and (self.processes > 1 or self.shard[1] > 1):
             raise DefinitionError(
@@ -62,6 +62,14 @@ class Plan:
             return part(budget=self.budget, shard=self.shard, progress=tell)
         how = {"faults": self.faults, "budget": self.budget, "processes": self.processes}
         return split(player, part, shard=self.shard, progress=tell, **how)
+
+
+def _is_part(shard: object) -> bool:
+    match shard:
+        case [int(number), int(shards)]:
+            return 1 <= number <= shards
+        case _:
+            return False
 
 
 def _nobody(tally: Tally) -> None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 from amends.errors import DefinitionError
+from amends.model import door
 from amends.model.call import Call
 from amends.model.codec import shape_of
 from amends.model.records import CLOSED, State
@@ -104,8 +105,10 @@ class Scenario:
         _demand_known("end", "ends", self.reaches, ENDS)
         if not isinstance(self.world, World):
             raise DefinitionError(f"explore(world={self.world!r}): a World of amends.testing, which has the services.")
-        if not 1 <= self.workers <= 8:
-            raise DefinitionError(f"explore(workers={self.workers!r}): 1 to 8.")
+        door.count(self.workers, "explore(workers=...)", 1, 8)
+        door.pure(self.operator, "explore(operator=...)", "Give a `def` that says what a person does about a dead letter.")
+        if self.setup is not None:
+            door.pure(self.setup, "explore(setup=...)", "Give a `def` without arguments; nobody would await it.")
         for fake in self.fakes:
             if self.world.services.get(fake.service.name) is not fake.service:
                 raise not_of_this_world(f"the fake of step {fake.step.name}", fake.service)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 FORMAT = "1"
 
+LONGEST = 9
+"""Digits of the number of a place: no world comes to more of them."""
+
 
 def token_of(played: Played, saga: str) -> str:
     """`1.SAGA.PRINT.PLACE-FAULT.PLACE-FAULT…`; the print is a hash of the places up to the last fault.
@@ -74,14 +77,14 @@ def _called(played: Played) -> list[str]:
 
 
 def _parse(token: str) -> tuple[Deviations, str, str]:
-    version, _, rest = token.partition(".")
+    version, _, rest = str(token).partition(".")
     saga, *parts = rest.split(".")
     if version != FORMAT or not parts:
         raise StaleToken(f"{token!r} is no token of this version of amends; tokens begin with {FORMAT!r} and name the saga.")
     deviations: list[Deviation] = []
     for part in parts[1:]:
         index, _, kind = part.partition("-")
-        if not index.isdecimal() or kind not in KINDS:
+        if not index.isdecimal() or len(index) > LONGEST or kind not in KINDS:
             raise StaleToken(f"{token!r} names no fault by {part!r}.")
         deviations.append(Deviation(int(index), kind))
     return tuple(deviations), saga, parts[0]
