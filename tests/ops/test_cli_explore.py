@@ -101,6 +101,7 @@ def test_what_differs_from_world_to_world_proves_nothing() -> None:
     own_sagas.moods.clear()
     said = run("tests.testing.own_sagas:moody", "--faults", "1", "--processes", "2", code=20)
     assert said.stdout == "" and "nothing was proven. the same faults led to another world" in said.stderr
+    assert said.stderr.count("the same faults led to another world") == 1
 
 
 def test_json_is_one_document() -> None:

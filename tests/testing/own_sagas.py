@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 from amends import Retry, StepFailed, now, random, receive, saga, sleep, step, uuid
@@ -364,6 +365,18 @@ SCENARIOS = {
     ),
     "tidies": Scenario(tidies("ada"), world),
 }
+
+
+@step
+def charge_in_a_thread_of_its_own() -> None:
+    thread = threading.Thread(target=bank.sync.do, args=("payment",))
+    thread.start()
+    thread.join()
+
+
+@saga
+async def pays_in_a_thread_of_its_own() -> None:
+    await charge_in_a_thread_of_its_own()
 
 
 @saga

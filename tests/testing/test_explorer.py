@@ -462,6 +462,13 @@ def test_what_a_child_fails_with_is_raised_here(monkeypatch: pytest.MonkeyPatch,
     assert capfd.readouterr().err == "" and not multiprocessing.active_children()
 
 
+def test_what_no_step_asked_for_is_told_as_that() -> None:
+    """A thread that a step begins knows nothing of the call, as in reality."""
+    words = r"bank: payment \(bank-1\) stands, though no step asked for it: current\(\) is not known there"
+    with pytest.raises(RuleBroken, match=words):
+        explore(own.pays_in_a_thread_of_its_own(), world=own.world, faults=0)
+
+
 def test_ctrl_c_is_for_the_parent(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """It goes to all processes of a terminal; a child would say so with a traceback, and the parent ends it anyway."""
     here = os.getpid()

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -86,12 +87,11 @@ def _show(exploration: Exploration, how: str, as_json: bool) -> None:
         screen.show_json(exploration.as_json())
     else:
         columns = shutil.get_terminal_size((100, 24)).columns
-        click.echo(exploration.told(how, max(60, min(100, columns))), err=exploration.vacuous is not None)
+        told = replace(exploration, vacuous=None).told(how, max(60, min(100, columns)))  # why it is vacuous was said above
+        click.echo(told, err=exploration.vacuous is not None)
 
 
 def _scenario(name: str, given: str | None, store: Any) -> Scenario:
-    from dataclasses import replace
-
     from amends.testing import Scenario, World
 
     found, module = load_value(name)

@@ -29,9 +29,18 @@ def _nothing_left(ending: Ending) -> Iterator[str]:
                 yield f"{effect}: it was undone more often than it was done"
             came_back = deed is not None and deed.phase is Phase.UNDONE and effect.late
             if effect.net and not came_back and (deed is None or not _may_stand(deed, ending)):
-                yield f"{effect}, though step {effect.step} is {deed.phase.value if deed else 'unknown to the run'}"
+                yield f"{effect}, though {_why_not(effect, deed)}"
         if deed is not None and deed.phase is Phase.DONE and not deed.undone_by_owner and not any(e.net for e in effects):
             yield f"step {deed.name} counts as done, and what it did was undone: {effects[0]}"
+
+
+def _why_not(effect: Effect, deed: Deed | None) -> str:
+    """Why an effect should not be there; one of nobody is of a thread that a step began, or of whoever set the world up."""
+    if deed is not None:
+        return f"step {effect.step} is {deed.phase.value}"
+    return (
+        f"step {effect.step} is unknown to the run" if effect.step else "no step asked for it: current() is not known there"
+    )
 
 
 def _by_behalf(ending: Ending) -> dict[str | None, list[Effect]]:
