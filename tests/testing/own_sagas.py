@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from amends import Retry, StepFailed, now, random, receive, saga, sleep, step, u
 from amends.stores.port import Letter
 from amends.testing import Ending, Scenario, Unavailable, World, always, fake, when_compensated, when_completed
 from amends.testing.explorer.scenario import Act
+from amends.testing.world import Service
 
 world = World()
 hotel = world.service("hotel")
@@ -377,6 +379,32 @@ def charge_in_a_thread_of_its_own() -> None:
 @saga
 async def pays_in_a_thread_of_its_own() -> None:
     await charge_in_a_thread_of_its_own()
+
+
+@step(no_undo="it is about threads")
+def books_in_two_threads(times: int) -> None:
+    heard: set[tuple[str, str]] = set()
+
+    def ask(service: Service) -> None:
+        for _ in range(times):
+            heard.add((service.name, service.sync.do("place", service.name)))
+
+    threads = [threading.Thread(target=contextvars.copy_context().run, args=(ask, each)) for each in (hotel, airline)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert heard == {("hotel", "hotel"), ("airline", "airline")}
+
+
+@saga
+async def books_both(times: int) -> None:
+    await books_in_two_threads(times)
+
+
+@saga
+async def naps_for(seconds: float) -> None:
+    await sleep(seconds)
 
 
 @saga

@@ -503,6 +503,24 @@ def test_setup_comes_before_every_world() -> None:
     assert len(seen) == exploration.worlds
 
 
+def test_a_part_of_the_budget_is_no_less_than_the_budget() -> None:
+    for budget, processes in ((3, 2), (10, 20)):
+        with pytest.raises(Vacuous) as caught:
+            explore(own.pays(5), world=own.world, faults=1, budget=budget, processes=processes)
+        assert caught.value.exploration.worlds == budget
+
+
+def test_a_world_that_outlives_its_time_is_told_from_one_that_stands_still() -> None:
+    with pytest.raises(RuleBroken, match="breaks the rule 'ends'") as caught:
+        explore(own.naps_for(401 * 86_400.0), world=own.world, faults=0)
+    assert "400 days are over, which is as long as a world lasts, and the run is still running" in str(caught.value)
+
+
+def test_threads_of_one_step_hear_each_its_own_answer() -> None:
+    """The first of them still waits for its answer when the second one asks."""
+    assert explore(own.books_both(100), world=own.world, faults=0).tally.ends == {"completed": 1}
+
+
 def test_two_workers_start_one_run() -> None:
     assert explore(own.pays(5), world=own.world, faults=1, workers=2).tally.ends["completed"]
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from amends.testing.world import Effect
 
 
+MOST_DAYS = 400
+"""Days of virtual time in which a world must come to its end."""
+
+
 @dataclass(frozen=True)
 class Ending:
     """What a judge sees. `quiet` is False when the world never came to rest.

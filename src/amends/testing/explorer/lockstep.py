@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from amends.engine.current import known
 from amends.errors import DefinitionError
@@ -19,6 +20,23 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0
 """Seconds of real time in which a thread must end or ask a service for something: the world stands still meanwhile."""
+
+
+Came: TypeAlias = "tuple[Any, BaseException | None]"
+"""What came of a call: its value, or what it has raised."""
+
+
+class _Wish:
+    """What a thread asks the world for, and where it hears the answer: a call may have several threads."""
+
+    def __init__(self, asked: Coroutine[Any, Any, Any]) -> None:
+        self.asked = asked
+        self.answers: SimpleQueue[Came] = SimpleQueue()
+
+    def refuse(self) -> None:
+        """The world that was to grant it is over."""
+        self.asked.close()
+        self.answers.put((None, Gone()))
 
 
 class Threads:
@@ -45,8 +63,7 @@ class _Lockstep:
         self._function = function
         self._fate = fate
         self._gone = False
-        self._wishes: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
-        self._answers: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        self._heard: SimpleQueue[_Wish | Came] = SimpleQueue()
 
     async def run(self) -> Any:
         """Play the thread's part in the world, wish by wish, until the function ends."""
@@ -54,47 +71,54 @@ class _Lockstep:
         context.run(_bridge.set, self)
         thread = threading.Thread(target=context.run, args=(self._work,), name="amends-explored-step", daemon=True)
         thread.start()
-        waits = False
+        waits: _Wish | None = None
         try:
-            while True:
-                over, wish = self._heard()
-                if over:
-                    return _unwrapped(wish)
-                waits = True
-                answer = await _tried(wish)
-                waits = False
-                self._answers.put(answer)
+            while isinstance(said := self._next(), _Wish):
+                waits = said
+                answer = await _tried(waits.asked)
+                waits.answers.put(answer)
+                waits = None
+            return _unwrapped(said)
         finally:
             self._gone = True
-            if waits:  # the worker is dead: its thread is cleared away when its world is
-                self._answers.put((None, Gone()))
+            self._turn_away()
+            if waits is not None:  # the worker is dead: its thread is cleared away when its world is
+                waits.refuse()
                 thread.join(PATIENCE)
                 if thread.is_alive():
                     self._fate.refuse(_blocked())
 
-    def wait(self, wish: Coroutine[Any, Any, Any]) -> Any:
-        """In the thread: let the world play until the wish is granted."""
+    def wait(self, asked: Coroutine[Any, Any, Any]) -> Any:
+        """In the thread, or in one that it has begun: let the world play until the wish is granted."""
+        wish = _Wish(asked)
+        self._heard.put(wish)
         if self._gone:
-            wish.close()
-            raise Gone
-        self._wishes.put((False, wish))
-        return _unwrapped(self._answers.get())
+            self._turn_away()
+        return _unwrapped(wish.answers.get())
 
-    def _heard(self) -> tuple[bool, Any]:
+    def _turn_away(self) -> None:
+        """Nobody plays on: whoever still asks is told so."""
+        with suppress(Empty):
+            while True:
+                said = self._heard.get_nowait()
+                if isinstance(said, _Wish):
+                    said.refuse()
+
+    def _next(self) -> _Wish | Came:
         """The thread's next wish, or how it ended. If neither comes, the exploration is of no use."""
         try:
-            return self._wishes.get(timeout=PATIENCE)
+            return self._heard.get(timeout=PATIENCE)
         except Empty:
             self._fate.refuse(blocked := _blocked())
             raise blocked from None
 
     def _work(self) -> None:
-        came: tuple[Any, BaseException | None]
+        came: Came
         try:
             came = self._function(), None
         except BaseException as error:  # it belongs to the one who called the function
             came = None, error
-        self._wishes.put((True, came))
+        self._heard.put(came)
 
 
 def _forget(alone: asyncio.Task[Any]) -> None:
@@ -103,14 +127,14 @@ def _forget(alone: asyncio.Task[Any]) -> None:
         alone.exception()
 
 
-async def _tried(wish: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
+async def _tried(wish: Coroutine[Any, Any, Any]) -> Came:
     try:
         return await wish, None
     except Exception as error:  # it is raised in the thread that asked
         return None, error
 
 
-def _unwrapped(came: tuple[Any, BaseException | None]) -> Any:
+def _unwrapped(came: Came) -> Any:
     value, error = came
     if error is not None:
         raise error

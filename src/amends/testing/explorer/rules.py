@@ -8,6 +8,7 @@ from amends.errors import Diverged
 from amends.model.records import CLOSED
 from amends.testing.explorer import family_rules, join_rules, order_rules, world_rules
 from amends.testing.explorer.breach import OURS, Breach, Rule, seen
+from amends.testing.explorer.ending import MOST_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,14 @@ def _ends(ending: Ending) -> Iterator[str]:
     elif ending.account is None:
         yield "the run never began"
     elif ending.state not in (*CLOSED, "needs_attention"):
-        yield f"nothing moves any more, and the run is still {ending.state}: {_waits_for(ending.account)}"
+        yield f"{_why_still(ending.account)}, and the run is still {ending.state}: {_waits_for(ending.account)}"
+
+
+def _why_still(account: Account) -> str:
+    machine = account.replayed
+    if isinstance(machine, Diverged) or machine.timers.next_due is None:
+        return "nothing moves any more"
+    return f"{MOST_DAYS} days are over, which is as long as a world lasts"
 
 
 def _waits_for(account: Account) -> str:
@@ -70,6 +78,12 @@ RULES: tuple[Rule, ...] = (
         "@step(idempotent=False) with a check.",
         seen("one_effect"),
     ),
+    Rule(
+        "no_stray_error",
+        "No error is raised where nobody waits for it.",
+        "Await what you start: a step that leaves a task behind leaves its errors behind too.",
+        seen("no_stray_error"),
+    ),
     *world_rules.RULES,
     *order_rules.RULES,
     *join_rules.RULES,
@@ -88,12 +102,6 @@ RULES: tuple[Rule, ...] = (
         "A saga body sees the errors of its steps, never those of the engine's own business.",
         OURS,
         seen("no_foreign_error"),
-    ),
-    Rule(
-        "no_stray_error",
-        "No error is raised where nobody waits for it.",
-        "Await what you start: a step that leaves a task behind leaves its errors behind too.",
-        seen("no_stray_error"),
     ),
 )
 

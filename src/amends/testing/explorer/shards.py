@@ -71,19 +71,21 @@ def split(
 
     What one process would play of a shard, `processes` of them deal out among themselves once more.
     """
-    board, (number, shards), share = Board(processes, faults), shard, budget // processes
+    processes = min(processes, budget)
+    board, (number, shards) = Board(processes, faults), shard
+    shares = [budget // processes + (process < budget % processes) for process in range(processes)]
     parts = [(number + shards * process, shards * processes) for process in range(processes)]
     write = board.writes(0)
 
     def child(process: int, out: Connection) -> None:
-        _search(player, search, share, parts[process], board.writes(process), out)
+        _search(player, search, shares[process], parts[process], board.writes(process), out)
 
     def tell(tally: Tally) -> None:
         write(tally)
         progress(board.all_told(tally))
 
     with _children(child, processes) as pipes:
-        tally = search(budget=share, shard=parts[0], progress=tell)
+        tally = search(budget=shares[0], shard=parts[0], progress=tell)
         found = []
         for pipe in pipes:
             while not pipe.poll(OFTEN):

@@ -15,7 +15,7 @@ from amends.stores.port import LetterQuery, RunQuery
 from amends.testing.clock import Clock, Loop
 from amends.testing.explorer import faults
 from amends.testing.explorer.account import Account
-from amends.testing.explorer.ending import Ending
+from amends.testing.explorer.ending import MOST_DAYS, Ending
 from amends.testing.explorer.journal import at_once
 from amends.testing.explorer.network import AFTERLIFE, TRAVEL, Network
 from amends.testing.explorer.scenario import ACTS, RUN
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from amends.testing.explorer.scenario import Act, Scenario
     from amends.testing.explorer.stores import House
 
-HORIZON = 400 * 86_400.0
-"""Seconds of virtual time in which a world must come to its end."""
-
 MOST_CALLBACKS = 50_000
 """Callbacks in which a world must come to its end: more is taken as going on for ever."""
 
@@ -42,6 +39,7 @@ MOST_COMMITS = 1_000
 """Commits in which a world must come to its end: more is taken as going on for ever, too. Of a sleep there are two."""
 
 HOUR = 3600.0
+DAY = 24 * HOUR
 
 MOST_RUNS = 1_000
 """Runs of one world, nested ones included."""
@@ -93,7 +91,7 @@ class Simulation:
         self._house.close()
 
     def _play(self) -> bool:
-        quiet = self.clock.run(horizon=HORIZON, most=MOST_CALLBACKS)
+        quiet = self.clock.run(horizon=MOST_DAYS * DAY, most=MOST_CALLBACKS)
         for error in self._hand.errors:
             raise error.get("exception") or RuntimeError(str(error))
         return quiet
