@@ -68,6 +68,22 @@ RECOVERIES = [
         RECOVERY,
     ),
     Mutant(
+        "mail is taken in before what was in flight is known",
+        "Journal: a call that mail begins is none of the dead worker's",
+        "engine/runner.py",
+        "            self.tell(self._recovered())\n        self.take_mail(mail)",
+        "            self.take_mail(mail)\n            self.tell(self._recovered())\n        self.take_mail(mail)",
+        RECOVERY,
+    ),
+    Mutant(
+        "a run that is parked for its code carries out other letters",
+        "Versions: nothing is called for a run that is parked for its code",
+        "engine/runner.py",
+        'stalled in (None, getattr(fact, "letter", 0))',
+        '(stalled is None or hasattr(fact, "letter"))',
+        ("tests/engine/test_stalled_twice.py::test_what_is_asked_of_a_parked_run_waits_until_it_goes_on_and_is_done_once",),
+    ),
+    Mutant(
         "a recovery is not told",
         "Journal: a run that is taken up goes on with what was in flight",
         "engine/runner.py",
