@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from amends import Compensated, Engine, Retry, receive, saga, sleep, step
+from amends import Compensated, Engine, Retry, race, receive, saga, sleep, step
 from amends.engine import engine as engine_module
 from amends.engine import trouble
 from amends.errors import StoreError
@@ -55,6 +55,12 @@ async def hears(before: bool) -> list[str]:
 
 
 @saga
+async def either() -> str:
+    await race(hold("one"), receive(str))
+    return await hold("two")
+
+
+@saga
 async def naps(first: float, second: float) -> str:
     await sleep(first)
     await sleep(second)
@@ -84,7 +90,7 @@ async def ties() -> None:
     raise ValueError("after all")
 
 
-SAGAS: list[Saga[..., Any]] = [two, hears, naps, naps_in_time, ties]
+SAGAS: list[Saga[..., Any]] = [two, hears, either, naps, naps_in_time, ties]
 
 
 def engine_on(store: MemoryStore, **options: Any) -> Engine:
@@ -255,6 +261,27 @@ def test_mail_that_waits_is_taken_in_when_the_run_is_taken_up() -> None:
             await client.tell("x", "hello", by="ann")
             async with engine_on(MemoryStore(shelf)):
                 assert await client.get("x").result() == ["hello"]
+
+    run(main)
+
+
+def test_a_call_that_mail_begins_is_made_once_though_a_recovery_is_told_with_the_mail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_module, "GRACE", 0.0)
+
+    async def main() -> None:
+        shelf = Shelf()
+        async with engine_on(MemoryStore(shelf)) as engine:
+            await engine.start(either(), id="x")
+            await until(lambda: marks == ["one"])
+        async with engine_on(MemoryStore(shelf), drive=False) as client:
+            await client.tell("x", "hello", by="ann")
+        async with engine_on(MemoryStore(shelf)) as engine:
+            await until(lambda: "two" in marks)
+            gate.set()
+            assert await engine.get("x").result() == "two"
+            assert marks.count("two") == 1
 
     run(main)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from amends import Engine, Retry, saga, step
 from amends.model.records import Retried
 from amends.model.turn import decode_turn
 from amends.stores.memory import MemoryStore, Shelf
@@ -22,6 +23,55 @@ def _fresh() -> None:
 
 async def other(**_: Any) -> str:
     return await family.book("other")
+
+
+tries: list[str] = []
+loose = asyncio.Event()
+
+
+@step
+async def tie() -> str:
+    return "tied"
+
+
+@tie.undo(retry=Retry(attempts=1))
+async def untie(tied: str) -> None:
+    tries.append(tied)
+    if len(tries) == 1:
+        raise ValueError("too tight")
+    await loose.wait()
+
+
+@saga
+async def ties() -> None:
+    await tie()
+    raise ValueError("after all")
+
+
+def test_what_is_asked_of_a_parked_run_waits_until_it_goes_on_and_is_done_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> Any:
+        tries.clear()
+        globals()["loose"] = asyncio.Event()
+        store = MemoryStore()
+        rows, letters = store.shelf.runs, store.shelf.letters
+        async with Engine(store, sagas=[ties], poll=0.005) as engine:
+            assert (await (await engine.start(ties(), id="x")).outcome()).letters == ("x#1",)
+            with monkeypatch.context() as patch:
+                patch.setattr(ties, "function", other)
+                await until(lambda: rows["x"].owner is None)
+                await engine.dlq.retry("x#1", by="ann")
+                await until(lambda: ("x", 2) in letters and rows["x"].owner is None)
+            epoch = rows["x"].epoch
+            await engine.tell("x", "look again")
+            await until(lambda: rows["x"].epoch > epoch and rows["x"].owner is None)
+            assert tries == ["tied"], "its code fits again, but nobody has said so yet"
+            await engine.dlq.retry("x#2", by="ann")
+            await until(lambda: len(tries) > 1)
+            loose.set()
+            await until(lambda: rows["x"].state == "compensated")
+            return tries
+
+    assert asyncio.run(asyncio.wait_for(main(), 5)) == ["tied", "tied"]
 
 
 def test_a_call_in_flight_goes_on_after_a_second_try_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

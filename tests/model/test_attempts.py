@@ -63,6 +63,17 @@ def test_what_a_check_finds_after_the_rollback_had_passed_by_is_undone() -> None
     assert isinstance(ended, r.Ended) and ended.state == "compensated"
 
 
+def test_a_step_that_was_given_up_is_not_called_again_when_a_later_check_finds_nothing() -> None:
+    """Though it has attempts left: only one that is still wanted is called again once it is known not to have happened."""
+    world = World(shop.faxes("x"))
+    world.start()
+    assert names(world.broke(1, "in_doubt")) == ["CheckWanted"]
+    world.tell(r.CheckBroke(world.now, 1, 1, r.Failure("Down", ""), False))
+    assert names(world.tell(r.Retried(world.now, 1, "ann"))) == ["CheckWanted"]
+    (ended,) = world.tell(r.Checked(world.now, 1, 1, False, r.NULL))
+    assert isinstance(ended, r.Ended) and ended.state == "compensated"
+
+
 def test_a_step_that_was_interrupted_is_not_called_again() -> None:
     world = World(shop.wires(7))
     world.start()

@@ -145,8 +145,8 @@ TURNS = [
         "mail is taken in again before it is written",
         "Journal: mail that is fetched twice is taken in once",
         "engine/runner.py",
-        "if mail.no not in self._seen_mail and not (",
-        "if not (",
+        "if mail.no not in self._seen_mail and stalled",
+        "if stalled",
         RECOVERY,
     ),
     Mutant(

@@ -163,6 +163,14 @@ OUTCOMES = [
         PURE,
     ),
     Mutant(
+        "a step that was given up is called again after a later check",
+        "Letters: who has a check asked again has it asked, and nothing called",
+        "model/effect.py",
+        '        self.retreat = "undo"  # the saga has heard of it as given up\n',
+        "",
+        ("tests/model/test_attempts.py::test_a_step_that_was_given_up_is_not_called_again_when_a_later_check_finds_nothing",),
+    ),
+    Mutant(
         "a check that fails says that it did not happen",
         "Outcomes: only a check that answered None says that the step did not happen",
         "model/effect.py",

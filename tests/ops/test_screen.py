@@ -234,11 +234,12 @@ def test_sigterm_pauses_a_worker_and_a_second_one_goes_on(place: Path) -> None:
     assert worker.returncode == 0 and "paused (" in said[1] and said[0] == ""
 
 
-def test_ctrl_c_is_a_short_word_and_130(place: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_is_a_short_word_and_130(number: signal.Signals, place: Path) -> None:
     run = spawn("run", "tests.model.shop:patient")
     assert run.stderr is not None and run.stderr.readline().startswith("run patient-")
     while not (place / "amends.db").exists() or not json.loads(call("ps", "--json").stdout):
         assert run.poll() is None
-    run.send_signal(signal.SIGINT)
+    run.send_signal(number)
     _, said = run.communicate(timeout=20)
     assert run.returncode == 130 and len(said.splitlines()) == 2 and "pausing" in said and "interrupted" in said

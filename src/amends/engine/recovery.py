@@ -157,8 +157,7 @@ class Recovery:
         crew.runners[row.id] = runner
         if not turns:
             runner.tell(records.Started(crew.now()))
-        runner.take_mail(mail)
-        runner.settle_in()
+        runner.settle_in(mail)
 
     def _replay(self, machine: Machine, row_input: bytes, story: list[list[Record]]) -> None:
         try:

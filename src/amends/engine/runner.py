@@ -41,8 +41,6 @@ _CALLS: dict[type[Decision], Kind] = {
     records.UndoWanted: "undo",
 }
 
-_LETTER_ACTS = (records.Retried, records.Resolved, records.Abandoned, records.Answered)
-
 
 class Runner:
     """One run that this process drives. It lives from a claim (or the start) until a park, a pause or the end."""
@@ -63,7 +61,7 @@ class Runner:
         self._gone = False
         self._seen_mail: set[int] = set()
         self._newest_mail = 0
-        self._stalled = machine.stalled
+        self._stalled = machine.stalled is not None
         self._alarm: asyncio.TimerHandle | None = None
         self._due: float | None = None
         self._posted = False
@@ -98,10 +96,11 @@ class Runner:
 
     def take_mail(self, letters: list[Mail]) -> None:
         """Turn mail into facts; a run that is parked for its code takes only what a person says about that."""
+        stalled = self.machine.stalled
         for mail in letters:
             fact = decode_fact(mail.body)
             self._newest_mail = max(self._newest_mail, mail.no)
-            if mail.no not in self._seen_mail and not (self.machine.stalled and not isinstance(fact, _LETTER_ACTS)):
+            if mail.no not in self._seen_mail and stalled in (None, getattr(fact, "letter", 0)):
                 self._seen_mail.add(mail.no)
                 self.tell(fact, mail.no)
 
@@ -109,10 +108,11 @@ class Runner:
         """The first turn is durable, written together with the run's row."""
         self._after(turn, decisions, self.row.state, self.row.outcome)
 
-    def settle_in(self) -> None:
-        """Take up a run that was brought back by replay."""
+    def settle_in(self, mail: list[Mail]) -> None:
+        """Take up a run that was brought back by replay: first what it had in flight, for mail may begin more of that."""
         if self.machine.may_go_on or (self.machine.effects.in_flight() and not self.machine.stalled):
             self.tell(self._recovered())
+        self.take_mail(mail)
         self._rest()
 
     def _recovered(self) -> Fact:

@@ -324,6 +324,7 @@ class Effect:
 
     def _retried(self, fact: Retried) -> Iterator[Decision]:
         """Put it back to work where that can help; else the letter is written again, saying what would."""
+        self.retreat = "undo"  # the saga has heard of it as given up
         if self._checkable:
             yield self._check()
         elif self.retriable:

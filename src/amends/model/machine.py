@@ -108,9 +108,9 @@ class Machine:
         return shown(self._letters.ids(self.run_id), self._effects.stuck())
 
     @property
-    def stalled(self) -> bool:
-        """Whether the run is parked because its code did not match its journal."""
-        return self._stalled is not None
+    def stalled(self) -> int | None:
+        """The letter about that, while the run is parked because its code did not match its journal."""
+        return self._stalled
 
     @property
     def may_go_on(self) -> bool:

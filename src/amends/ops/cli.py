@@ -52,10 +52,11 @@ for command in (cli_runs.ps, cli_runs.show, cli_runs.why, cli_runs.tell, cli_run
 async def run(saga: str, given: str, run_id: str | None, timeout: float | None, store: str, as_json: bool) -> None:
     """Run MODULE:SAGA here, and wait for its end.
 
-    The saga's value goes to stdout, as JSON.
+    The saga's value goes to stdout, as JSON. SIGINT and SIGTERM are a pause, which loses nothing.
     """
     target = load_saga(saga)
     call = call_of(target, given)
+    _pause_on_sigterm()
     if run_id is None:
         run_id = f"{target.name}-{secrets.token_hex(4)}"
         screen.aside(f"run {run_id}")
@@ -84,6 +85,18 @@ async def run(saga: str, given: str, run_id: str | None, timeout: float | None, 
     elif outcome is not None and outcome.state == "completed":
         click.echo(msgspec.json.encode(msgspec.json.decode(row.outcome or b"{}").get("result")))
     sys.exit(screen.TIMED_OUT if outcome is None else screen.STATE_CODES[outcome.state])
+
+
+def _pause_on_sigterm() -> None:
+    """Take SIGTERM for Ctrl-C, even where that is ignored, as behind a script's back; a second one ends the process."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def pause() -> None:
+        loop.remove_signal_handler(signal.SIGTERM)
+        task.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, pause)
 
 
 async def _reason(engine: Engine, outcome: Outcome[Any]) -> str:

@@ -177,7 +177,7 @@ def common(command: Command) -> Command:
                     asyncio.run(outcome)
             except AmendsError as error:
                 fail(error)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, asyncio.CancelledError):
                 aside("interrupted; durable work goes on where it was when a worker takes it up.")
                 sys.exit(INTERRUPTED)
 
