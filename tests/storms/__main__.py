@@ -39,7 +39,7 @@ def main() -> int:
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing is left behind then, either
     print(f"seed {asked.seed}", flush=True)
-    plan = Plan(asked.seed, seconds=asked.seconds, fleet=8, life=0.01, zombie_births=0.08, patience=3 * asked.seconds + 60)
+    plan = Plan(asked.seed, seconds=asked.seconds, fleet=6, life=0.005, zombie_births=0.08, patience=3 * asked.seconds + 60)
     wrong = _storm(plan)
     for scene, names in CONTROLS.items():
         with _place() as place:
