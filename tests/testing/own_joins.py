@@ -192,6 +192,12 @@ async def until_told() -> str:
 
 
 @saga
+async def told_or_strolls() -> str:
+    await any_of(receive(Approval), stroll("a"))
+    return await go_left("b")
+
+
+@saga
 async def before_the_bell() -> bool:
     won = await any_of(stroll("a"), sleep(5))
     return won is None
@@ -243,6 +249,7 @@ SCENARIOS = {
     "joins in joins": scenario(joins_in_joins(), 2),
     "strict around mild": scenario(strict_around_mild()),
     "until told": scenario(until_told(), 1, tell=(Approval(ok=True),)),
+    "told or strolls": scenario(told_or_strolls(), tell=(Approval(ok=True),)),
     "before the bell": scenario(before_the_bell(), None, always(at_most_one)),
 }
 

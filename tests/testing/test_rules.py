@@ -21,7 +21,8 @@ from amends.model.phase import Phase
 from amends.model.records import Answered, UndoDone
 from amends.stores.memory import MemoryStore
 from amends.stores.port import Change
-from amends.testing import explore
+from amends.testing import Scenario, explore
+from tests.testing import own_joins
 from tests.testing import own_sagas as own
 
 Patch = pytest.MonkeyPatch
@@ -100,6 +101,16 @@ def undo_goes_on_for_ever(patch: Patch) -> None:
     patch.setitem(TRANSITIONS, (Phase.UNDOING, UndoDone), Effect._undo_again)
 
 
+def mail_comes_first(patch: Patch) -> None:
+    real = Runner.settle_in
+
+    def settle_in(self: Runner, mail: Any) -> None:
+        self.take_mail(mail)
+        real(self, [])
+
+    patch.setattr(Runner, "settle_in", settle_in)
+
+
 BROKEN: dict[str, tuple[Callable[[Patch], None], Any, str, int]] = {
     "fencing is off": (unfenced, own.trip("ada"), "fenced", 2),
     "the first is undone first": (first_undone_first, own.fails_at_the_end("ada"), "undo_order", 0),
@@ -109,6 +120,7 @@ BROKEN: dict[str, tuple[Callable[[Patch], None], Any, str, int]] = {
     "keys are new each time": (keys_hold_the_attempt, own.trip("ada"), "replays", 1),
     "undos are not called": (undo_is_not_called, own.fails_at_the_end("ada"), "nothing_left", 0),
     "a doubt is forgotten": (doubt_is_forgotten, own.pays(5), "nothing_left", 2),
+    "mail is told before a recovery": (mail_comes_first, own_joins.SCENARIOS["told or strolls"], "one_call", 2),
     "undos never end": (undo_goes_on_for_ever, own.fails_at_the_end("ada"), "ends", 0),
 }
 
@@ -117,8 +129,9 @@ BROKEN: dict[str, tuple[Callable[[Patch], None], Any, str, int]] = {
 def test_it_is_found(name: str, monkeypatch: Patch) -> None:
     breaks, call, rule, most = BROKEN[name]
     breaks(monkeypatch)
+    given = {} if isinstance(call, Scenario) else {"world": own.world}
     with pytest.raises(RuleBroken) as caught:
-        explore(call, world=own.world, faults=2, reaches=())
+        explore(call, faults=2, reaches=(), **given)
     found = caught.value.exploration.found
     assert rule in [breach.rule for breach in found.breaches], str(caught.value)
     assert len(found.deviations) <= most

@@ -78,6 +78,14 @@ class Team(Protocol):
         ...
 
 
+class Messages(Protocol):
+    """What the run is told."""
+
+    def come_between(self) -> None:
+        """A worker is gone, and nobody has taken the run over yet."""
+        ...
+
+
 class Fate(Protocol):
     """The world as a whole; `troubled` says whether a fault has befallen it."""
 
@@ -85,6 +93,11 @@ class Fate(Protocol):
     scenario: Scenario
     tale: Tale
     troubled: bool
+
+    @property
+    def messenger(self) -> Messages:
+        """Who tells the run what there is to tell."""
+        ...
 
     @property
     def team(self) -> Team:

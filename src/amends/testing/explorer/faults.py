@@ -48,7 +48,10 @@ CLOCKS: dict[Kind, str] = {
 CLAIMS: dict[Kind, str] = {"crash_after_claim": "the worker is killed as soon as it has taken the run over"}
 """What can happen when a worker takes over a run."""
 
-MESSAGES: dict[Kind, str] = {"message_late": "the message comes an hour later"}
+MESSAGES: dict[Kind, str] = {
+    "message_late": "the message comes an hour later",
+    "message_between": "the message comes when a worker has gone and before another takes over; an hour later at most",
+}
 """What can happen to a message that is sent to the run."""
 
 KINDS = CALLS | WRITES | CLAIMS | CLOCKS | MESSAGES

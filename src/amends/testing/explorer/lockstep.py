@@ -88,13 +88,13 @@ class _Lockstep:
                 if thread.is_alive():
                     self._fate.refuse(_blocked())
 
-    def wait(self, asked: Coroutine[Any, Any, Any]) -> Any:
+    def wait(self, wish: Coroutine[Any, Any, Any]) -> Any:
         """In the thread, or in one that it has begun: let the world play until the wish is granted."""
-        wish = _Wish(asked)
-        self._heard.put(wish)
+        made = _Wish(wish)
+        self._heard.put(made)
         if self._gone:
             self._turn_away()
-        return _unwrapped(wish.answers.get())
+        return _unwrapped(made.answers.get())
 
     def _turn_away(self) -> None:
         """Nobody plays on: whoever still asks is told so."""

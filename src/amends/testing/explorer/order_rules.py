@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FORWARD = frozenset(
     {r.StepWanted, r.RetryWanted, r.ChildWanted, r.JoinWanted, r.JoinDecided, r.ReceiveWanted, r.Returned, r.Held}
 )
+MADE = (r.StepWanted, r.RetryWanted, r.CheckWanted, r.UndoWanted)
+"""A call is to be made, once this is durable."""
 OVER = frozenset({r.Returned, r.Held, r.Ended})
 """The body is over."""
 
@@ -165,8 +167,18 @@ def _one_outcome(ending: Ending) -> Iterator[str]:
                 done.add(pos)
 
 
+def _one_call(ending: Ending) -> Iterator[str]:
+    for account in ending.accounts.values():
+        for number, turn in enumerate(account.story, 1):
+            wanted = [record.pos for record in turn if isinstance(record, MADE)]
+            if len(wanted) != len(set(wanted)):
+                twice = next(pos for pos in wanted if wanted.count(pos) > 1)
+                yield f"turn {number} of {account.id} asks for the call at {twice} twice, and both are made at once"
+
+
 RULES: tuple[Rule, ...] = (
     Rule("undo_order", "What was done last is undone first.", OURS, _undo_order),
+    Rule("one_call", "A call is made once at a time: no turn asks for it twice.", OURS, _one_call),
     Rule("one_outcome", "A step has at most one result, and a run one end.", OURS, _one_outcome),
     Rule(
         "turns_back",

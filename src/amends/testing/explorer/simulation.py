@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from amends.errors import DefinitionError, JournalDamaged
 from amends.model import keys
@@ -17,8 +16,9 @@ from amends.testing.explorer import faults
 from amends.testing.explorer.account import Account
 from amends.testing.explorer.ending import MOST_DAYS, Ending
 from amends.testing.explorer.journal import at_once
-from amends.testing.explorer.network import AFTERLIFE, TRAVEL, Network
-from amends.testing.explorer.scenario import ACTS, RUN
+from amends.testing.explorer.messenger import Messenger
+from amends.testing.explorer.network import AFTERLIFE, Network
+from amends.testing.explorer.scenario import ACTS
 from amends.testing.explorer.tale import Tale
 from amends.testing.explorer.team import Workforce
 
@@ -38,8 +38,7 @@ MOST_CALLBACKS = 50_000
 MOST_COMMITS = 1_000
 """Commits in which a world must come to its end: more is taken as going on for ever, too. Of a sleep there are two."""
 
-HOUR = 3600.0
-DAY = 24 * HOUR
+DAY = 86_400.0
 
 MOST_RUNS = 1_000
 """Runs of one world, nested ones included."""
@@ -70,6 +69,7 @@ class Simulation:
         self._begun = False
         self._auditor = house.attach()
         at_once(self._auditor.open("auditor", lease=None))
+        self.messenger = Messenger(self, self.team, self._hand, self._auditor)
 
     def run(self) -> Ending:
         """Play the world until nothing moves any more, and say how it ended."""
@@ -181,9 +181,7 @@ class Simulation:
         self._drivers[run_id] = epoch, worker.number
         if not self._begun:
             self._begun = True
-            for message in self.scenario.tell:
-                late = self.pick(f"message {type(message).__name__}", self.kinds_on("message"))
-                self._hand.call_later(HOUR if late else TRAVEL, self._send, message, asyncio.Event())
+            self.messenger.begin()
 
     def accepted(self, change: Change, worker: Actor) -> None:
         """See `Fate`."""
@@ -219,16 +217,6 @@ class Simulation:
     def breaks(self, rule: str, why: str) -> None:
         """See `Fate`."""
         self.broken.append((rule, why))
-
-    def _send(self, message: Any, arrived: asyncio.Event) -> None:
-        """Tell the run a message, through whichever worker there is, until it is durable."""
-        if arrived.is_set():
-            return
-        worker = self.team.open
-        if worker is not None:
-            self.tale.add(None, f"the run is told {message!r}")
-            worker.act(lambda engine: engine.tell(RUN, message, by="somebody"), arrived.set)
-        self._hand.call_later(1.0, self._send, message, arrived)
 
 
 def _said(error: object) -> str:

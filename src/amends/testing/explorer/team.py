@@ -69,6 +69,7 @@ class Workforce:
         worker.loop.kill()
         self._house.silence(self._stores[worker.number].inner)
         self._fate.tale.add(worker, "is dead")
+        self._fate.messenger.come_between()
         self._hand.call_later(RESTART, self.enlist)
         self.look_soon()
 
@@ -83,6 +84,7 @@ class Workforce:
 
         def closed(_: object) -> None:
             worker.loop.kill()
+            self._fate.messenger.come_between()
             self._hand.call_later(RESTART, self.enlist)
 
         self._workers[worker.number].close().add_done_callback(closed)
@@ -103,6 +105,7 @@ class Workforce:
     def _replace(self, worker: Actor) -> None:
         """A worker has stood still for longer than its lease: the others take it for dead."""
         self._house.silence(self._stores[worker.number].inner)
+        self._fate.messenger.come_between()
         if not any(each.alive for each in self._workers):
             self.enlist(client=False)
         self.look_soon()
