@@ -117,6 +117,16 @@ def test_a_request_that_is_known_by_its_key_is_not_said_to_take_effect_again() -
     assert "was done before by its key" in second
 
 
+def test_a_replay_that_went_another_way_is_told_by_both_ways() -> None:
+    """And not by what an operator does about a run that is parked."""
+    with pytest.raises(RuleBroken) as broken:
+        explore(keys.draws_of_its_own(), world=keys.world, faults=0)
+    why = broken.value.exploration.found.breaches[0].why
+    assert why.startswith("at turn 1 of run 'explored' the journal has StepWanted(pos=1, step='visit', args={")
+    assert ", and the replay of it asks for StepWanted(pos=1, step='visit', args={" in why
+    assert "dlq retry" not in str(broken.value)
+
+
 def test_a_story_without_end_is_told_by_its_ends_and_its_faults() -> None:
     exploration = broken(endless.waits_until_it_can_be_had())
     story = str(exploration)

@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     from amends.stores.port import Letter, Run, Turn
 
 
+def apart(diverged: Diverged) -> str:
+    """Where a replay left its journal; what an operator does about that is of no use to whoever explores."""
+    return (
+        f"at turn {diverged.turn} of run {diverged.run_id!r} the journal has {diverged.recorded}, and the replay of it asks "
+        f"for {diverged.asked}"
+    )
+
+
 @dataclass(frozen=True)
 class Account:
     """One run: its row, its journal, its dead letters. `sagas` are those of the scenario, by name."""

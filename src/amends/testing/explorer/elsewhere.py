@@ -16,7 +16,7 @@ import msgspec
 from amends.errors import AmendsError, DefinitionError, Diverged
 from amends.model.saga import Saga
 from amends.stores.port import Run, Turn
-from amends.testing.explorer.account import Account
+from amends.testing.explorer.account import Account, apart
 from amends.testing.explorer.sets import makes_sets
 from amends.testing.explorer.sheaf import Sheaf, Sheet
 
@@ -131,7 +131,7 @@ def answer(order: Order, lines: BinaryIO) -> Verdict:
         except AmendsError as error:
             return Verdict(cannot=str(error))
         if isinstance(replayed, Diverged):
-            return Verdict(diverged=str(replayed), number=number)
+            return Verdict(diverged=apart(replayed), number=number)
     return Verdict()
 
 

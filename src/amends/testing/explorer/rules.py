@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from amends.errors import Diverged
 from amends.model.records import CLOSED
 from amends.testing.explorer import family_rules, join_rules, order_rules, world_rules
+from amends.testing.explorer.account import Account, apart
 from amends.testing.explorer.breach import OURS, Breach, Rule, seen
 from amends.testing.explorer.ending import MOST_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from amends.testing.explorer.account import Account
     from amends.testing.explorer.ending import Ending
 
 
@@ -58,7 +58,7 @@ def _replays(ending: Ending) -> Iterator[str]:
     yield from seen("replays")(ending)
     for account in ending.accounts.values():
         if isinstance(account.replayed, Diverged):
-            yield str(account.replayed)
+            yield apart(account.replayed)
     for letter in ending.letters:
         if letter.kind in ("diverged", "damaged"):
             yield f"run {letter.run_id} was parked: {letter.error}"
