@@ -376,6 +376,9 @@ async def awaited() -> None:
         ({"operator": "retry"}, r"explore\(operator=\.\.\.\) is 'retry', which cannot be called"),
         ({"setup": awaited}, r"explore\(setup=\.\.\.\) is .*an `async def`.*nobody would await it"),
         ({"strategy": "guess"}, "strategy='guess'"),
+        ({"store": ["memory"]}, r"explore\(store=\.\.\.\) is \['memory'\]; give 'memory' or 'sqlite'"),
+        ({"progress": "often"}, r"explore\(progress=\.\.\.\) is 'often', which cannot be called"),
+        ({"tell": [own.Approval]}, r"explore\(tell=\[Approval\]\): a message, not its type: Approval\(\.\.\.\)"),
     ],
 )
 def test_arguments_out_of_range_are_refused(options: dict[str, Any], words: str) -> None:

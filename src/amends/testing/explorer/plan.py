@@ -42,6 +42,8 @@ class Plan:
             door.count(getattr(self, name), f"explore({name}=...)", least)
         if not _is_part(self.shard):
             raise DefinitionError(f"explore(shard={self.shard!r}): (k, n) with 1 <= k <= n.")
+        if self.progress is not None:
+            door.function(self.progress, "explore(progress=...)", "Give a function that takes the Tally.")
         if self.strategy == "hypothesis" and (self.processes > 1 or self.shard[1] > 1):
             raise DefinitionError(
                 "explore(strategy='hypothesis') takes no shard= and no processes=: it learns from one world what to try "

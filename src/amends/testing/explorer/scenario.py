@@ -101,7 +101,7 @@ class Scenario:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, frozenset(_listed(name, getattr(self, name), str, "name the faults")))
         _demand_known("fault", "faults", (self.kinds or frozenset()) | self.without, faults.KINDS)
-        _demand_known("store", "stores", [self.store], get_args(StoreKind))
+        door.one_of(self.store, "explore(store=...)", *get_args(StoreKind))
         _demand_known("end", "ends", self.reaches, ENDS)
         if not isinstance(self.world, World):
             raise DefinitionError(f"explore(world={self.world!r}): a World of amends.testing, which has the services.")
@@ -113,6 +113,10 @@ class Scenario:
             if self.world.services.get(fake.service.name) is not fake.service:
                 raise not_of_this_world(f"the fake of step {fake.step.name}", fake.service)
         for message in self.tell:
+            if isinstance(message, type):
+                raise DefinitionError(
+                    f"explore(tell=[{message.__name__}]): a message, not its type: {message.__name__}(...)."
+                )
             shape_of(type(message)).encode(message)  # refused now, and not by every worker that is to send it
 
     @property
