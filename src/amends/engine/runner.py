@@ -182,6 +182,7 @@ class Runner:
             row.epoch,
             written,
             state,
+            next_at=self._wakes_at() if state == "needs_attention" else None,
             outcome=self._outcome(state),
             closed_at=now if closed else None,
             release=closed,
@@ -311,6 +312,12 @@ class Runner:
             self._set_alarm(None, PARK_AFTER, self.give_room)  # a nested run may be done soon
         else:
             self._park(self._by_the_clock(due))
+
+    def _wakes_at(self) -> float | None:
+        """When a run that waits for a person is to be taken up without one, should this worker pause before it gets there."""
+        if self.machine.stalled:
+            return 0.0 if self.machine.may_go_on else None
+        return self._by_the_clock(self.machine.timers.next_due)
 
     def _by_the_clock(self, due: float | None) -> float | None:
         """An instant of the run's own time by this worker's clock: the run's may have been brought forward."""
