@@ -20,7 +20,7 @@ from amends.model.turn import decode_fact
 from amends.stores.port import Change, Mail, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from amends.engine.crew import Crew
     from amends.model.machine import Machine
@@ -30,6 +30,8 @@ log = logging.getLogger("amends.runner")
 
 PARK_AFTER = 5.0
 """A run that has nothing to do for longer than this many seconds leaves memory until its time comes."""
+
+STOPPED = "its branch lost a join, or the run rolls back"
 
 _PLAIN = frozenset({records.StepWanted, records.RetryWanted, records.CheckWanted, records.TimerWanted})
 """Decisions that are nobody's business but the run's own."""
@@ -243,9 +245,10 @@ class Runner:
         if state in CLOSED:
             self._leave()
             return
+        stopped = {each.pos for each in decisions if isinstance(each, records.StopWanted)}
         for decision in decisions:
             if not self._crew.pausing or self._is_only_once(decision):
-                self._perform(decision)
+                self._perform(decision, stopped)
         if self._stalled and not self._crew.pausing:
             self._unstall()
         if self._inbox:
@@ -266,16 +269,22 @@ class Runner:
             self._stalled = False
             self.look_for_mail()
 
-    def _perform(self, decision: Decision) -> None:
-        """Call what is wanted now, or interrupt it; timers are read off the machine, and the rest is for the record."""
+    def _perform(self, decision: Decision, stopped: Container[int] = ()) -> None:
+        """Call what is wanted now, or interrupt it; timers are read off the machine, and the rest is for the record.
+
+        A call at a position that was `stopped` later in the turn that wanted it is not made: it may begin as it is asked for.
+        """
         kind = _CALLS.get(type(decision))
         if kind is not None:
             pos, attempt = decision.pos, getattr(decision, "attempt", 1)  # type: ignore[attr-defined]  # calls have one
             flight = Flight(self._crew, self.machine, self.machine.effects[pos], kind, attempt, self._landed)
             self._flights[pos] = flight
-            flight.board()
+            if kind == "step" and pos in stopped:
+                flight.interrupt(Interrupted(STOPPED))
+            else:
+                flight.board()
         elif isinstance(decision, records.StopWanted) and decision.pos in self._flights:
-            self._flights[decision.pos].interrupt(Interrupted("its branch lost a join, or the run rolls back"))
+            self._flights[decision.pos].interrupt(Interrupted(STOPPED))
 
     def _landed(self, flight: Flight, fact: Fact | None, error: BaseException | None) -> None:
         pos = flight.effect.pos
