@@ -135,7 +135,7 @@ class Recovery:
         if crew.pausing or (driver is not None and driver.row.epoch >= row.epoch):
             return
         if driver is not None:
-            driver.pause()  # it lost the run to another worker, and has not heard of it: its calls are not to go on beside ours
+            driver.pause()  # it lost the run and has not heard of it: its calls are not to go on beside ours
         try:
             mail = await crew.store.mail(row.id)
             if row.state == "held" and not mail:

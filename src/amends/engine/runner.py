@@ -11,8 +11,8 @@ import msgspec
 
 from amends.engine import family, noloop, telemetry, trouble
 from amends.engine.crew import TOLD, Seen
-from amends.engine.flight import Flight, Interrupted, Kind, Swept
-from amends.engine.papers import entry, letter_row, outcome_of
+from amends.engine.flight import Flight, Kind, Swept
+from amends.engine.papers import due_of, entry, letter_row, outcome_of
 from amends.errors import IllegalFact, JournalDamaged, LeaseLost, StoreError
 from amends.model import records
 from amends.model.records import CLOSED, DeadLettered, Decision, Fact, Record
@@ -30,8 +30,6 @@ log = logging.getLogger("amends.runner")
 
 PARK_AFTER = 5.0
 """A run that has nothing to do for longer than this many seconds leaves memory until its time comes."""
-
-STOPPED = "its branch lost a join, or the run rolls back"
 
 _PLAIN = frozenset({records.StepWanted, records.RetryWanted, records.CheckWanted, records.TimerWanted})
 """Decisions that are nobody's business but the run's own."""
@@ -184,7 +182,7 @@ class Runner:
             row.epoch,
             written,
             state,
-            next_at=self._wakes_at() if state == "needs_attention" else None,
+            next_at=self._by_the_clock(due_of(machine)) if state == "needs_attention" else None,
             outcome=self._outcome(state),
             closed_at=now if closed else None,
             release=closed,
@@ -270,21 +268,15 @@ class Runner:
             self.look_for_mail()
 
     def _perform(self, decision: Decision, stopped: Container[int] = ()) -> None:
-        """Call what is wanted now, or interrupt it; timers are read off the machine, and the rest is for the record.
-
-        A call at a position that was `stopped` later in the turn that wanted it is not made: it may begin as it is asked for.
-        """
+        """Call what is wanted, unless its own turn `stopped` it, or interrupt it; timers are read off the machine."""
         kind = _CALLS.get(type(decision))
         if kind is not None:
             pos, attempt = decision.pos, getattr(decision, "attempt", 1)  # type: ignore[attr-defined]  # calls have one
             flight = Flight(self._crew, self.machine, self.machine.effects[pos], kind, attempt, self._landed)
             self._flights[pos] = flight
-            if kind == "step" and pos in stopped:
-                flight.interrupt(Interrupted(STOPPED))
-            else:
-                flight.board()
+            flight.stop() if kind == "step" and pos in stopped else flight.board()
         elif isinstance(decision, records.StopWanted) and decision.pos in self._flights:
-            self._flights[decision.pos].interrupt(Interrupted(STOPPED))
+            self._flights[decision.pos].stop()
 
     def _landed(self, flight: Flight, fact: Fact | None, error: BaseException | None) -> None:
         pos = flight.effect.pos
@@ -321,12 +313,6 @@ class Runner:
             self._set_alarm(None, PARK_AFTER, self.give_room)  # a nested run may be done soon
         else:
             self._park(self._by_the_clock(due))
-
-    def _wakes_at(self) -> float | None:
-        """When a run that waits for a person is to be taken up without one, should this worker pause before it gets there."""
-        if self.machine.stalled:
-            return 0.0 if self.machine.may_go_on else None
-        return self._by_the_clock(self.machine.timers.next_due)
 
     def _by_the_clock(self, due: float | None) -> float | None:
         """An instant of the run's own time by this worker's clock: the run's may have been brought forward."""
