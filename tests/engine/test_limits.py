@@ -11,9 +11,10 @@ import pytest
 from amends import Compensated, Engine, NeedsAttention, Retry, current, random, saga, step
 from amends.engine.flight import STOP_GRACE
 from amends.model.call import Companion
-from amends.model.records import Failure
+from amends.model.records import Cancelled, Failure
 from amends.model.saga import Saga
 from amends.stores.memory import MemoryStore
+from tests.engine.eager import eager
 from tests.engine.patience import until
 
 ONCE = Retry(attempts=1)
@@ -310,3 +311,31 @@ def test_a_call_that_may_be_made_only_once_is_made_while_the_engine_closes() -> 
 
     asyncio.run(asyncio.wait_for(main(), 10))
     assert log == ["asks", "may go on", "sends"]
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_call_that_a_cancel_of_the_same_turn_has_stopped_is_not_made(closes: bool) -> None:
+    """Nobody would know what came of it, though everybody knew before that it was not wanted any more."""
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(eager)
+        store = MemoryStore()
+        engine = await Engine(store, sagas=SAGAS).__aenter__()
+        crew: Any = engine._crew
+        await engine.start(sends(), id="s")
+        await until(lambda: log == ["asks"])
+        turn_soon = crew.turn_soon
+
+        def as_a_cancel_comes(runner: Any) -> None:
+            crew.turn_soon = turn_soon
+            runner._inbox.append((Cancelled(crew.now(), "ann", ""), None))
+            turn_soon(runner)
+
+        crew.turn_soon = as_a_cancel_comes
+        closing = asyncio.create_task(engine.__aexit__(None, None, None)) if closes else None
+        log.append("may go on")
+        await until(lambda: store.shelf.runs["s"].state == "compensated")
+        await (closing or engine.__aexit__(None, None, None))
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+    assert log == ["asks", "may go on"]

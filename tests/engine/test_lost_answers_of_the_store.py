@@ -109,3 +109,22 @@ def test_runs_that_were_claimed_unheard_are_driven() -> None:
                 assert await client.get("o").result() == "hold-a-1/ch-ok"
 
     asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_a_run_that_was_lost_and_claimed_again_both_unheard_is_driven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amends.engine.engine.GRACE", 0.0)
+
+    async def main() -> None:
+        family.fresh()
+        store = Forgetful(Shelf(), "claim")
+        async with family.engine(store) as engine:
+            await engine.start(family.meets(3), id="x")
+            await until(lambda: len(family.meeting) == 1)
+            store.silence()
+            async with family.engine(MemoryStore(store.shelf)) as other:
+                await until(lambda: len(family.meeting) == 2)
+                other._crew.pausing = True
+                store.shelf.alive.add(engine._crew.worker)
+            assert await engine.get("x").result() == 3
+
+    asyncio.run(asyncio.wait_for(main(), 5))

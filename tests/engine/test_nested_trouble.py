@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 import pytest
 
+from amends import Engine, Retry, saga, step
 from amends.engine import runner, trouble
 from amends.errors import StoreError
-from amends.model.records import ChildStuck
+from amends.model.records import ChildStuck, RollbackBegan
 from amends.model.turn import decode_turn
 from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import Change
@@ -266,5 +268,43 @@ def test_a_value_can_be_had_at_once_from_who_takes_the_run_up(monkeypatch: pytes
         async with family.engine(MemoryStore(shelf)) as engine:
             await until(lambda: "x" in engine._crew.runners)
             assert await engine.get("x").result() == "a1a2" and shelf.runs["x"].state == "running"
+
+    run(main)
+
+
+@step
+async def tie() -> str:
+    return "tied"
+
+
+@tie.undo(retry=Retry(attempts=1))
+async def untie(tied: str) -> None:
+    raise ValueError("too tight")
+
+
+@saga
+async def ties() -> None:
+    await tie()
+    raise ValueError("after all")
+
+
+@saga(deadline=4)
+async def ties_in_time() -> None:
+    await ties()
+
+
+def test_a_deadline_comes_though_the_engine_closed_while_a_person_was_waited_for() -> None:
+    """It was so near that the run had stayed in memory."""
+
+    async def main() -> None:
+        shelf = Shelf()
+        row = shelf.runs.get
+        async with Engine(MemoryStore(shelf), sagas=[ties, ties_in_time], poll=0.005) as engine:
+            assert (await (await engine.start(ties_in_time(), id="x")).outcome()).letters == ("x//1#1",)
+            assert (there := row("x")) is not None and there.owner
+        later = {"poll": 0.005, "wall": lambda: time.time() + 5.0}
+        async with Engine(MemoryStore(shelf), sagas=[ties, ties_in_time], **later):
+            turns = shelf.turns["x"]
+            await until(lambda: any(isinstance(each, RollbackBegan) for turn in turns for each in decode_turn(turn.body)))
 
     run(main)

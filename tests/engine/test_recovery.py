@@ -42,6 +42,22 @@ async def hold(what: str) -> str:
     return what
 
 
+@step(no_undo="it only waits")
+async def lean() -> str:
+    marks.append("lean")
+    here.set()
+    try:
+        await gate.wait()
+    finally:
+        marks.append("let go" if not gate.is_set() else "done")
+    return "lean"
+
+
+@saga
+async def leans() -> str:
+    return await lean()
+
+
 @saga
 async def two() -> str:
     return await hold("one") + await hold("two")
@@ -90,7 +106,7 @@ async def ties() -> None:
     raise ValueError("after all")
 
 
-SAGAS: list[Saga[..., Any]] = [two, hears, either, naps, naps_in_time, ties]
+SAGAS: list[Saga[..., Any]] = [leans, two, hears, either, naps, naps_in_time, ties]
 
 
 def engine_on(store: MemoryStore, **options: Any) -> Engine:
@@ -129,6 +145,27 @@ def test_a_worker_whose_turn_was_refused_acts_upon_nothing_of_it(caplog: pytest.
 
     run(main)
     assert [said.levelname for said in caplog.records] == ["WARNING"] and "driven by another worker" in caplog.text
+
+
+def test_a_worker_that_gets_back_a_run_that_it_lost_unawares_lets_go_of_its_earlier_call() -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        async with engine_on(store) as engine:
+            await engine.start(leans(), id="x")
+            await here.wait()
+            store.silence()
+            async with engine_on(MemoryStore(store.shelf)) as other:
+                await until(lambda: marks == ["lean", "lean"])
+                other._crew.pausing = True
+                store.shelf.alive.add(engine._crew.worker)
+                await asyncio.sleep(0)
+            await until(lambda: marks.count("lean") == 3)
+            await until(lambda: marks.count("let go") == 2)
+            gate.set()
+            assert await engine.get("x").result() == "lean"
+            assert marks.count("done") == 1
+
+    run(main)
 
 
 def test_what_changes_nothing_yet_is_known_after_a_recovery() -> None:

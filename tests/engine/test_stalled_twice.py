@@ -11,7 +11,7 @@ from amends import Engine, Retry, saga, step
 from amends.model.records import Retried
 from amends.model.turn import decode_turn
 from amends.stores.memory import MemoryStore, Shelf
-from amends.stores.port import Run
+from amends.stores.port import Change, Run
 from tests.engine import family
 from tests.engine.patience import until
 
@@ -128,3 +128,40 @@ def test_a_worker_that_dies_between_a_person_s_word_and_what_follows_holds_nothi
         return await family.go_on(shelf)
 
     assert asyncio.run(asyncio.wait_for(main(), 5)).value == "a1!"
+
+
+class Last(MemoryStore):
+    """Its engine begins to close while it writes what a person asked for."""
+
+    engine: Any = None
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        """See `Store.commit`."""
+        self.engine._crew.pausing |= bool(change.mail)
+        return super().commit(change)
+
+
+def test_an_engine_that_closes_between_a_person_s_word_and_what_follows_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("amends.engine.engine.GRACE", 0.0)
+
+    async def main() -> None:
+        shelf = Shelf()
+        async with family.engine(MemoryStore(shelf)) as engine:
+            await engine.start(family.meets(2), id="x")
+            await until(lambda: bool(family.meeting))
+            engine._crew.pausing = True
+        with monkeypatch.context() as patch:
+            patch.setattr(family.meets, "function", other)
+            async with family.engine(MemoryStore(shelf)) as engine:
+                assert (await engine.get("x").outcome()).letters == ("x#1",)
+        store = Last(shelf)
+        async with family.engine(store) as store.engine:
+            await store.engine.dlq.retry("x#1", by="ann")
+            await until(lambda: not shelf.mail)
+        assert isinstance(decode_turn(shelf.turns["x"][-1].body)[-1], Retried), "and not that it goes on"
+        async with family.engine(MemoryStore(shelf)):
+            await until(lambda: shelf.runs["x"].state == "completed")
+
+    asyncio.run(asyncio.wait_for(main(), 5))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
-from amends import now, saga, step
+from amends import Retry, StepFailed, now, saga, step
 from amends.model import records as r
 from tests.model import shop
 from tests.model.worlds import World
@@ -168,3 +170,49 @@ def test_the_time_of_a_run_goes_on_and_never_back() -> None:
     other.now -= 5
     other.done(1, None)
     assert other.machine.ended is not None and bytes(other.machine.ended.result) == b"[1000.0,1000.0]"
+
+
+@step(retry=Retry(attempts=1))
+async def open_account() -> str:
+    return "a"
+
+
+@open_account.undo
+async def close_account(account: str) -> None: ...
+
+
+@saga
+async def account_between() -> None:
+    await shop.reserve("a", 1)
+    with contextlib.suppress(StepFailed):
+        await open_account()
+    await shop.reserve("b", 1)
+    raise LookupError
+
+
+def undone_next(decisions: list[r.Decision]) -> list[int]:
+    return [each.pos for each in decisions if isinstance(each, r.UndoWanted)]
+
+
+def account_in_doubt() -> World:
+    """It rolls back, and is about to undo what came after the step in doubt."""
+    world = World(account_between())
+    world.start()
+    world.done(1, "h")
+    world.broke(2, "in_doubt")
+    assert undone_next(world.done(3, "h")) == [3]
+    return world
+
+
+def test_what_a_person_says_did_happen_is_undone_when_its_turn_comes() -> None:
+    """What came after it may be built on it."""
+    world = account_in_doubt()
+    assert undone_next(world.tell(r.Answered(world.now, 1, "ann", True, r.Raw(b'"a"'), ""))) == []
+    assert undone_next(world.undone(3)) == [2]
+    assert undone_next(world.undone(2)) == [1]
+
+
+def test_what_a_person_says_did_happen_when_its_turn_is_over_is_undone_at_once() -> None:
+    world = account_in_doubt()
+    assert undone_next(world.undone(3)) == [1]
+    assert undone_next(world.tell(r.Answered(world.now, 1, "ann", True, r.Raw(b'"a"'), ""))) == [2]

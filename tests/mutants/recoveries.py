@@ -216,8 +216,8 @@ RECOVERIES = [
         "a run that is being started is driven twice",
         "Journal: one driver for a run, also while its start is on its way",
         "engine/recovery.py",
-        "if row.id not in crew.runners and row.id not in crew.starting:",
-        "if row.id not in crew.runners:",
+        "if (driver is None or driver.row.epoch < row.epoch) and row.id not in crew.starting:",
+        "if driver is None or driver.row.epoch < row.epoch:",
         ("tests/engine/test_lost_answers_of_the_store.py::test_a_run_that_is_being_started_is_not_looked_for",),
     ),
     Mutant(
@@ -365,5 +365,51 @@ RECOVERIES = [
         "self._park(self._by_the_clock(self.machine.timers.next_due))",
         "self._park(None)",
         CLOCK,
+    ),
+    Mutant(
+        "a deadline is forgotten when its engine closes while a person is waited for",
+        "Cancel: a run that needs a person is taken up when its time comes, though its engine closed before that",
+        "engine/papers.py",
+        "    return machine.timers.next_due\n",
+        "    return None\n",
+        (
+            "tests/engine/test_nested_trouble.py"
+            "::test_a_deadline_comes_though_the_engine_closed_while_a_person_was_waited_for",
+        ),
+    ),
+    Mutant(
+        "a run that was told to go on is forgotten when its engine closes",
+        "Versions: what a person said to a parked run is acted upon, though the engine closed in between",
+        "engine/papers.py",
+        "return 0.0 if machine.may_go_on else None",
+        "return None",
+        (
+            "tests/engine/test_stalled_twice.py"
+            "::test_an_engine_that_closes_between_a_person_s_word_and_what_follows_holds_nothing_up",
+        ),
+    ),
+    Mutant(
+        "a worker that gets a run back leaves its earlier call alone",
+        "Lease: a worker that gets back a run that it lost lets go of the call that it had begun",
+        "engine/recovery.py",
+        "            driver.pause()",
+        "            pass",
+        RECOVERY,
+    ),
+    Mutant(
+        "a run that was lost and claimed again unheard is driven by nobody",
+        "Lease: a claim that was not heard of is found out, whoever drove the run before",
+        "engine/recovery.py",
+        "if (driver is None or driver.row.epoch < row.epoch) and row.id",
+        "if driver is None and row.id",
+        ("tests/engine/test_lost_answers_of_the_store.py",),
+    ),
+    Mutant(
+        "a call that is stopped in the turn that wants it is made",
+        "Cancel: a call that is stopped before it was made is not made",
+        "engine/runner.py",
+        'if kind == "step" and pos in stopped',
+        "if False",
+        ("tests/engine/test_limits.py",),
     ),
 ]

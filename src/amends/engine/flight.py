@@ -106,6 +106,10 @@ class Flight:
         else:
             self._ended(None, why)
 
+    def stop(self) -> None:
+        """It is not wanted any more: interrupt it, or do not begin with it."""
+        self.interrupt(Interrupted("its branch lost a join, or the run rolls back"))
+
     def _leave_alone(self) -> None:
         """The grace is over."""
         if self._in_thread:

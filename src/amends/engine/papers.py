@@ -55,6 +55,13 @@ def entry(seq: int, before: bytes, turn: list[Record]) -> Turn:
     return Turn(seq, body, chain(before, body))
 
 
+def due_of(machine: Machine) -> float | None:
+    """When a run that needs a person is to be taken up without one, should its engine close before it gets there."""
+    if machine.stalled:
+        return 0.0 if machine.may_go_on else None
+    return machine.timers.next_due
+
+
 def outcome_of(machine: Machine) -> bytes:
     """The outcome of a run that ended, needs a person, or has its value while its losers are still open."""
     ended = machine.ended

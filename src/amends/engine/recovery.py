@@ -87,7 +87,8 @@ class Recovery:
         rows = await crew.store.runs(RunQuery(owner=crew.worker, limit=crew.max_runs))
         crew.unsure = False
         for row in rows:
-            if row.id not in crew.runners and row.id not in crew.starting:
+            driver = crew.runners.get(row.id)
+            if (driver is None or driver.row.epoch < row.epoch) and row.id not in crew.starting:
                 self._adopt_soon(row)
 
     def _adopt_soon(self, row: Run, delay: float = 0.0) -> None:
@@ -130,8 +131,11 @@ class Recovery:
 
     async def _bring_back(self, row: Run) -> None:
         crew = self._crew
-        if crew.pausing or ((driver := crew.runners.get(row.id)) is not None and driver.row.epoch >= row.epoch):
+        driver = crew.runners.get(row.id)
+        if crew.pausing or (driver is not None and driver.row.epoch >= row.epoch):
             return
+        if driver is not None:
+            driver.pause()  # it lost the run and has not heard of it: its calls are not to go on beside ours
         try:
             mail = await crew.store.mail(row.id)
             if row.state == "held" and not mail:

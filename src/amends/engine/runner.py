@@ -11,8 +11,8 @@ import msgspec
 
 from amends.engine import family, noloop, telemetry, trouble
 from amends.engine.crew import TOLD, Seen
-from amends.engine.flight import Flight, Interrupted, Kind, Swept
-from amends.engine.papers import entry, letter_row, outcome_of
+from amends.engine.flight import Flight, Kind, Swept
+from amends.engine.papers import due_of, entry, letter_row, outcome_of
 from amends.errors import IllegalFact, JournalDamaged, LeaseLost, StoreError
 from amends.model import records
 from amends.model.records import CLOSED, DeadLettered, Decision, Fact, Record
@@ -20,7 +20,7 @@ from amends.model.turn import decode_fact
 from amends.stores.port import Change, Mail, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from amends.engine.crew import Crew
     from amends.model.machine import Machine
@@ -182,6 +182,7 @@ class Runner:
             row.epoch,
             written,
             state,
+            next_at=self._by_the_clock(due_of(machine)) if state == "needs_attention" else None,
             outcome=self._outcome(state),
             closed_at=now if closed else None,
             release=closed,
@@ -242,9 +243,10 @@ class Runner:
         if state in CLOSED:
             self._leave()
             return
+        stopped = {each.pos for each in decisions if isinstance(each, records.StopWanted)}
         for decision in decisions:
             if not self._crew.pausing or self._is_only_once(decision):
-                self._perform(decision)
+                self._perform(decision, stopped)
         if self._stalled and not self._crew.pausing:
             self._unstall()
         if self._inbox:
@@ -265,16 +267,16 @@ class Runner:
             self._stalled = False
             self.look_for_mail()
 
-    def _perform(self, decision: Decision) -> None:
-        """Call what is wanted now, or interrupt it; timers are read off the machine, and the rest is for the record."""
+    def _perform(self, decision: Decision, stopped: Container[int] = ()) -> None:
+        """Call what is wanted, unless its own turn `stopped` it, or interrupt it; timers are read off the machine."""
         kind = _CALLS.get(type(decision))
         if kind is not None:
             pos, attempt = decision.pos, getattr(decision, "attempt", 1)  # type: ignore[attr-defined]  # calls have one
             flight = Flight(self._crew, self.machine, self.machine.effects[pos], kind, attempt, self._landed)
             self._flights[pos] = flight
-            flight.board()
+            flight.stop() if kind == "step" and pos in stopped else flight.board()
         elif isinstance(decision, records.StopWanted) and decision.pos in self._flights:
-            self._flights[decision.pos].interrupt(Interrupted("its branch lost a join, or the run rolls back"))
+            self._flights[decision.pos].stop()
 
     def _landed(self, flight: Flight, fact: Fact | None, error: BaseException | None) -> None:
         pos = flight.effect.pos

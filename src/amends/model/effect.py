@@ -346,8 +346,7 @@ class Effect:
         elif self.step.undoing is not None and not self.step.tolerant:
             yield self._again("its undo needs the result of the step: answer with --result", fact)
             return
-        self.in_doubt = False
-        yield from self.undo()
+        self.phase, self.in_doubt = Phase.DONE, False
 
     def _again(self, why: str, fact: Retried | Answered) -> Decision:
         return self._letters.write(self.pos, "in_doubt", Failure("NotPossible", why, notes=(f"asked by {fact.by}",)))

@@ -96,11 +96,14 @@ class Effects(dict[int, "Effect"]):
             self._do(self[pos], self[pos].turn_back())
 
     def go_on(self) -> None:
-        """Undo what is not yet undone: what one ask did at once, as far as it may be, and what came before only then."""
+        """Undo what is not yet undone: what one ask did at once, as far as it may be, and what came before only then.
+
+        What is found done when its turn is over already does not wait for what came before it.
+        """
         while self._to_undo:
             effect = self._to_undo[-1]
             full = effect.width is not None and len(self._busy) >= effect.width
-            if self._busy and (full or effect.stage != self._undoing):
+            if self._busy and (full or self._undoing is None or effect.stage < self._undoing):
                 return
             self._undoing = effect.stage
             self._to_undo.pop()

@@ -289,7 +289,8 @@ class Machine:
         if self._waiting.holds(effect.pos) and effect.phase is not Phase.STUCK:
             self._answer(self._waiting.ended(effect.pos, self._end_of(effect)))
             return
-        if effect.phase is Phase.DONE and (self._effects.going_back or not effect.stands):
+        unwanted = not effect.stands or isinstance(fact, records.Answered)
+        if effect.phase is Phase.DONE and (self._effects.going_back or unwanted):
             self._effects.take_back(effect)  # the body never had this result: what was found done is undone
         self._go_on()
 
