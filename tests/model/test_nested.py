@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from amends import DefinitionError
+from amends import DefinitionError, saga
 from amends.errors import ForeignAwait, IllegalFact
 from amends.model import records as r
 from amends.model.child import APART, MOST_DEPTH
 from amends.model.phase import Phase
-from tests.model import forks
+from tests.model import forks, shop
 from tests.model.worlds import World
 
 NO = r.Failure("Declined", "no")
@@ -44,7 +44,7 @@ def closed(world: World, pos: int, state: r.State = "compensated", kept: tuple[r
 
 
 def is_stuck(world: World, pos: int, *letters: str) -> list[r.Decision]:
-    return world.tell(r.ChildStuck(world.now, pos, letters))
+    return world.tell(r.ChildStuck(world.now, pos, letters, True))
 
 
 def phase(world: World, pos: int) -> Phase:
@@ -53,6 +53,12 @@ def phase(world: World, pos: int) -> Phase:
     world.crash()
     assert world.machine.effects[pos].phase is before
     return before
+
+
+@saga
+async def reserves_then_travels() -> None:
+    await shop.reserve("before", 1)
+    await forks.leg("a")
 
 
 # ── the owner's side ─────────────────────────────────────────────────────────────────────────────
@@ -250,6 +256,16 @@ def test_what_a_nested_run_could_not_undo_is_listed_when_it_was_taken_back() -> 
     assert ended.state == "partly_compensated" and ended.kept == (r.Kept(1, "leg/note", "on purpose"),)
 
 
+def test_what_a_nested_run_said_before_it_heard_that_it_is_taken_back_does_not_count_for_the_way_back() -> None:
+    """Else what its owner did before it would be undone while the nested run is at work."""
+    world = started(reserves_then_travels())
+    world.done(1, "before")
+    assert world.tell(r.Cancelled(world.now, "ann", ""))[-1] == r.ChildUndoWanted(2)
+    assert world.tell(r.ChildStuck(world.now, 2, ("run-1//2#1",), back=False)) == []
+    assert phase(world, 2) is Phase.UNWINDING and world.machine.stuck == ()
+    assert the(r.UndoWanted, is_stuck(world, 2, "run-1//2#2")).pos == 1, "it heard, and cannot go back without a person"
+
+
 # ── the nested run's own side ────────────────────────────────────────────────────────────────────
 
 
@@ -302,8 +318,18 @@ def test_a_nested_run_says_when_it_needs_a_person_and_when_it_goes_on() -> None:
 
 def test_a_nested_run_that_is_stuck_says_so_again_when_it_is_taken_back() -> None:
     world = nested(forks.leg("a"))
-    assert the(r.Stuck, world.broke(1, "unstorable")).letters == ("x//1#1",)
-    assert the(r.Stuck, unwound(world)).letters == ("x//1#1",)
+    assert the(r.Stuck, world.broke(1, "unstorable")) == r.Stuck(("x//1#1",), back=True), "it has failed"
+    assert the(r.Stuck, unwound(world)) == r.Stuck(("x//1#1",), back=True)
+
+
+def test_a_nested_run_that_is_stuck_on_its_way_forward_says_so() -> None:
+    world = nested(forks.redundant())
+    world.done(1, "h")
+    world.done(3, "a")
+    assert the(r.Stuck, world.broke(4, "unstorable")) == r.Stuck(("x//1#1",), back=False)
+    assert names(unwound(world)) == ["RollbackBegan", "UndoWanted"]
+    world.undone(3)
+    assert the(r.Stuck, world.undone(1)) == r.Stuck(("x//1#1",), back=True)
 
 
 def test_a_nested_run_that_was_parked_for_its_code_says_when_it_goes_on() -> None:

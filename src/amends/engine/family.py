@@ -46,7 +46,7 @@ def stuck(row: Run, letter: str, now: float) -> tuple[tuple[str, bytes], ...]:
     """The mail to the owner of a run that cannot be driven at all."""
     if row.parent is None:
         return ()
-    return ((row.parent, encode_fact(records.ChildStuck(now, position(row.id), (letter,)))),)
+    return ((row.parent, encode_fact(records.ChildStuck(now, position(row.id), (letter,), back=True))),)
 
 
 def _posts(row: Run, machine: Machine, decisions: Sequence[Decision], now: float) -> Iterator[tuple[str, Fact]]:
@@ -68,8 +68,8 @@ def _to_owner(decision: Decision, machine: Machine, pos: int, now: float) -> Fac
     match decision:
         case records.Held(result=result, kept=kept):
             return records.ChildDone(now, pos, result, kept)
-        case records.Stuck(letters=letters):
-            return records.ChildStuck(now, pos, letters)
+        case records.Stuck(letters=letters, back=back):
+            return records.ChildStuck(now, pos, letters, back)
         case records.Ended(state=state, kept=kept) if state != "completed":
             return records.ChildClosed(now, pos, state, machine.cause or Failure("Unknown", "", data=NULL), kept)
         case _:

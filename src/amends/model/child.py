@@ -124,6 +124,8 @@ class Child(Effect):
         return iter(())
 
     def _needs_a_person(self, fact: ChildStuck) -> Iterator[Decision]:
+        if self._unwinding and not fact.back:
+            return iter(())  # it has not heard yet that it is taken back; what it needs then it says then
         self.stuck = fact.letters
         self.phase = Phase.STUCK if fact.letters else Phase.UNWINDING if self._unwinding else Phase.RUNNING
         return iter(())

@@ -362,7 +362,7 @@ class Machine:
         stuck = () if self._effects.busy else self._stuck
         if stuck != self._told:
             self._told = stuck
-            self._slate.out.append(records.Stuck(stuck))
+            self._slate.out.append(records.Stuck(stuck, self._effects.going_back))
 
     @property
     def _stuck(self) -> tuple[str, ...]:

@@ -226,10 +226,14 @@ class ChildClosed(Fact, frozen=True):
 
 
 class ChildStuck(Fact, frozen=True):
-    """The nested run at this position needs a person for these dead letters; for none, it goes on again."""
+    """The nested run at this position needs a person for these dead letters; for none, it goes on again.
+
+    `back`: it is on its way back by then, or can hear of nothing; else it may not have heard yet that it is taken back.
+    """
 
     pos: int
     letters: tuple[str, ...]
+    back: bool = False
 
 
 class Unwound(Fact, frozen=True):
@@ -354,6 +358,7 @@ class Stuck(Decision, frozen=True):
     """This nested run needs a person for these dead letters, its own or of runs within it; for none, it goes on again."""
 
     letters: tuple[str, ...]
+    back: bool = False
 
 
 class Unreadable(Decision, frozen=True):
