@@ -204,7 +204,7 @@ def test_what_belongs_into_a_scenario_is_not_dropped(options: Any, words: str) -
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"store": "nonsense"}, "no store 'nonsense'; the stores are memory, sqlite"),
+        ({"store": "nonsense"}, r"explore\(store=\.\.\.\) is 'nonsense'; give 'memory' or 'sqlite'"),
         ({"kinds": "cancel"}, r"kinds='cancel'\): a list is needed, kinds=\['cancel'\]"),
         ({"without": "cancel"}, "a list is needed"),
         ({"reaches": "completed"}, "a list is needed"),

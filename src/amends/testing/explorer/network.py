@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from amends.errors import DefinitionError
+    from amends.model.effect import Effect as Engaged
     from amends.testing.explorer.fate import Actor, Fate
     from amends.testing.explorer.faults import Kind
     from amends.testing.world import Ask, Effect
@@ -51,12 +52,13 @@ class Network:
         self._demand_intent(ask)
         if self._broken and _subject(ask) in self._broken:
             return await self._refuse(ask, worker)
-        fate = self._fate
-        meeting = _MEETINGS[faults.NOTHING if fate.settled else fate.pick(_place(ask), self._options(ask, worker))]
+        fate, effect = self._fate, worker.effect(ask.behalf)
+        meeting = _MEETINGS[faults.NOTHING if fate.settled else fate.pick(_place(ask), self._options(ask, effect, worker))]
         try:
             return await meeting(self, ask, worker)
         except asyncio.CancelledError:
-            self._demand_decision(ask, worker)
+            if worker.effect(ask.behalf) is effect:  # else whoever drove the run is gone, and its calls with it
+                self._demand_decision(ask, effect)
             raise
 
     def doubled(self, effect: Effect) -> None:
@@ -85,8 +87,7 @@ class Network:
         """What was broken works again."""
         self._broken.clear()
 
-    def _options(self, ask: Ask, worker: Actor) -> tuple[Kind, ...]:
-        effect = worker.effect(ask.behalf)
+    def _options(self, ask: Ask, effect: Engaged | None, worker: Actor) -> tuple[Kind, ...]:
         return faults.of_call(
             ask.target,
             self._fate.scenario.explored,
@@ -101,9 +102,8 @@ class Network:
         if ask.current is not None and not self._fate.journaled(ask.current.run_id, ask.current.key):
             self._fate.breaks("intent_first", f"{_place(ask)} was called before its intent was durable")
 
-    def _demand_decision(self, ask: Ask, worker: Actor) -> None:
+    def _demand_decision(self, ask: Ask, effect: Engaged | None) -> None:
         """A step without a time limit is interrupted by a run that is driven on only once that is decided, and durable."""
-        effect = worker.effect(ask.behalf)
         if effect is None or ask.current is None or ask.target != "step" or effect.step.options.timeout is not None:
             return
         decision = encode_turn([StopWanted(effect.pos)])[1:-1].decode()
