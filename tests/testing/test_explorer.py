@@ -170,9 +170,9 @@ def test_after_its_last_fault_a_world_is_asked_nothing_more(strategy: Any, monke
     troubled: list[bool] = []
     real = Network._options
 
-    def options(network: Network, ask: Ask, worker: Any) -> Any:
+    def options(network: Network, *about: Any) -> Any:
         troubled.append(network._fate.troubled)
-        return real(network, ask, worker)
+        return real(network, *about)
 
     monkeypatch.setattr(Network, "_options", options)
     explore(own.pays(5), world=own.world, faults=1, strategy=strategy, budget=60, reaches=())
