@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from amends import Engine, Retry, saga, step
+from amends import Engine, saga
 from amends.engine import runner, trouble
 from amends.errors import StoreError
 from amends.model.records import ChildStuck, RollbackBegan
@@ -19,6 +19,7 @@ from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import Change
 from tests.engine import family
 from tests.engine.patience import until
+from tests.engine.ties import ties
 
 
 @pytest.fixture(autouse=True)
@@ -270,22 +271,6 @@ def test_a_value_can_be_had_at_once_from_who_takes_the_run_up(monkeypatch: pytes
             assert await engine.get("x").result() == "a1a2" and shelf.runs["x"].state == "running"
 
     run(main)
-
-
-@step
-async def tie() -> str:
-    return "tied"
-
-
-@tie.undo(retry=Retry(attempts=1))
-async def untie(tied: str) -> None:
-    raise ValueError("too tight")
-
-
-@saga
-async def ties() -> None:
-    await tie()
-    raise ValueError("after all")
 
 
 @saga(deadline=4)

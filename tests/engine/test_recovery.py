@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from amends import Compensated, Engine, Retry, race, receive, saga, sleep, step
+from amends import Compensated, Engine, race, receive, saga, sleep, step
 from amends.engine import engine as engine_module
 from amends.engine import trouble
 from amends.errors import StoreError
@@ -22,6 +22,7 @@ from amends.model.turn import encode_fact
 from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import Change, Mail, Run, Turn
 from tests.engine.patience import until
+from tests.engine.ties import ties
 
 marks: list[str] = []
 gate = here = asyncio.Event()
@@ -88,22 +89,6 @@ async def naps_in_time(first: float, second: float) -> str:
     await sleep(first)
     await sleep(second)
     return "woke"
-
-
-@step
-async def tie() -> str:
-    return "tied"
-
-
-@tie.undo(retry=Retry(attempts=1))
-async def untie(tied: str) -> None:
-    raise ValueError("too tight")
-
-
-@saga
-async def ties() -> None:
-    await tie()
-    raise ValueError("after all")
 
 
 SAGAS: list[Saga[..., Any]] = [leans, two, hears, either, naps, naps_in_time, ties]

@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from amends import Call, Engine, Retry, saga, sleep, step
+from amends import Call, Engine, saga, sleep
 from amends.model import records as r
 from amends.model.turn import decode_turn
 from amends.stores.memory import MemoryStore, Shelf
 from amends.stores.port import DAMAGED
 from tests.engine import family
 from tests.engine.patience import until
+from tests.engine.ties import ties
 
 LONG = 600.0
 """Seconds: long enough for a sleeping run to leave memory."""
@@ -26,22 +27,6 @@ LONG = 600.0
 @pytest.fixture(autouse=True)
 def _fresh() -> None:
     family.fresh()
-
-
-@step
-async def tie() -> str:
-    return "tied"
-
-
-@tie.undo(retry=Retry(attempts=1))
-async def untie(tied: str) -> None:
-    raise ValueError("too tight")
-
-
-@saga
-async def ties() -> None:
-    await tie()
-    raise ValueError("after all")
 
 
 @saga

@@ -123,6 +123,11 @@ class Crew:
         taken = len(self.runners) + len(self.starting) + len(self.coming)
         return 0 if self.pausing or not self.drive else max(0, self.max_runs - taken)
 
+    def drives(self, row: Run) -> bool:
+        """Whether the run is driven here since this claim of it, or since a later one."""
+        driver = self.runners.get(row.id)
+        return driver is not None and driver.row.epoch >= row.epoch
+
     def make_room(self) -> None:
         """Let runs that only wait for nested ones leave memory: others wait for a place, perhaps those nested ones."""
         for runner in list(self.runners.values()):

@@ -87,8 +87,7 @@ class Recovery:
         rows = await crew.store.runs(RunQuery(owner=crew.worker, limit=crew.max_runs))
         crew.unsure = False
         for row in rows:
-            driver = crew.runners.get(row.id)
-            if (driver is None or driver.row.epoch < row.epoch) and row.id not in crew.starting:
+            if not crew.drives(row) and row.id not in crew.starting:
                 self._adopt_soon(row)
 
     def _adopt_soon(self, row: Run, delay: float = 0.0) -> None:
@@ -131,11 +130,10 @@ class Recovery:
 
     async def _bring_back(self, row: Run) -> None:
         crew = self._crew
-        driver = crew.runners.get(row.id)
-        if crew.pausing or (driver is not None and driver.row.epoch >= row.epoch):
+        if crew.pausing or crew.drives(row):
             return
-        if driver is not None:
-            driver.pause()  # it lost the run and has not heard of it: its calls are not to go on beside ours
+        if row.id in crew.runners:
+            crew.runners[row.id].pause()  # it lost the run and has not heard of it: its calls are not to go on beside ours
         try:
             mail = await crew.store.mail(row.id)
             if row.state == "held" and not mail:
